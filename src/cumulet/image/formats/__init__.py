@@ -1,0 +1,8 @@
+"""What an uploaded image really is, told from its bytes as they stream by; nothing is trusted and nothing opened."""
+
+from __future__ import annotations
+
+from cumulet.image.formats.inspector import Inspected, Inspector
+from cumulet.image.formats.verdict import UnsafeImage, check
+
+__all__ = ["Inspected", "Inspector", "UnsafeImage", "check"]

@@ -1,0 +1,33 @@
+"""Whether an image may be kept under the disk format that its owner declared."""
+
+from __future__ import annotations
+
+from cumulet.image.formats.inspector import Inspected
+
+NOT_INSPECTED = {"ami", "aki", "ari"}
+"""Kernel, ramdisk and root file system of an Amazon image: any bytes, which no hypervisor takes for a disk format."""
+
+HIDDEN = {"raw": {"raw", "iso", "luks"}, "ploop": {"raw"}}
+"""What each declared format may look like, where that is not just itself. CDs and encrypted disks are raw disks to
+a hypervisor."""
+
+
+class UnsafeImage(Exception):
+    """The image must not be used; the text says why, to its owner."""
+
+
+def check(declared_disk_format: str, inspected: Inspected) -> None:
+    """Raise UnsafeImage where the content is dangerous or is not what was declared."""
+    if declared_disk_format in NOT_INSPECTED:
+        return
+    if inspected.unsafe is not None:
+        raise UnsafeImage(f"The image cannot be used: {inspected.unsafe}.")
+    if declared_disk_format == "gpt":
+        fits = inspected.partitions is not None
+    else:
+        fits = inspected.format in HIDDEN.get(declared_disk_format, {declared_disk_format})
+    if not fits:
+        raise UnsafeImage(
+            f"disk_format is {declared_disk_format}, but the content is {inspected.format}: "
+            f"set disk_format to {inspected.format}, or upload an image that is {declared_disk_format}."
+        )

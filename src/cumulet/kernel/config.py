@@ -1,0 +1,95 @@
+"""Settings: one TOML file, then `CUMULET_*` in the environment, then flags. Each has a type, a default and a sentence."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import typing as t
+from pathlib import Path
+
+import msgspec
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text names it, its file or variable, and what it takes."""
+
+
+def doc(text: str, **limits: t.Any) -> msgspec.Meta:
+    """What a setting is for, in a sentence."""
+    return msgspec.Meta(description=text, **limits)
+
+
+class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every setting of a cloud."""
+
+    data: t.Annotated[str, doc("Directory of everything this cloud keeps.")] = "/var/lib/cumulet"
+    listen: t.Annotated[str, doc("HOST:PORT of the APIs.", pattern=r".+:\d+$")] = "127.0.0.1:5000"
+    public_url: t.Annotated[str, doc("The URL by which clients reach the APIs; empty: http:// and `listen`.")] = ""
+    database: t.Annotated[str, doc("SQLAlchemy URL of the database; empty: SQLite in the data directory.")] = ""
+    bus: t.Annotated[str, doc("amqp:// URL of the message server; empty: local sockets.")] = ""
+    region: t.Annotated[str, doc("Name of the region in the catalog.")] = "RegionOne"
+    log_level: t.Annotated[t.Literal["debug", "info", "warning", "error"], doc("The least important log lines to keep.")] = "info"
+    hypervisor: t.Annotated[t.Literal["qemu", "simulated"], doc("What runs guests.")] = "qemu"
+    accelerator: t.Annotated[t.Literal["auto", "kvm", "tcg"], doc("How QEMU runs guests; auto: KVM where a probe guest boots on it.")] = "auto"
+    network: t.Annotated[t.Literal["linux", "simulated"], doc("What makes networks.")] = "linux"
+    hosts: t.Annotated[int, doc("Number of simulated compute hosts.", ge=1, le=100_000)] = 1
+    user: t.Annotated[str, doc("System user that whatever faces the network runs as, where the cloud is started by root.")] = "cumulet"
+    public_network: t.Annotated[str, doc("CIDR of the external network; empty: the first free one of 172.24.4.0/24 and on.")] = ""
+    public_uplink: t.Annotated[str, doc("Interface to join to the external network; empty: this machine only.")] = ""
+    tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
+    token_hours: t.Annotated[float, doc("Hours that a token lasts.", gt=0)] = 12
+    bcrypt_rounds: t.Annotated[int, doc("Work factor of password hashes (power of two).", ge=4, le=18)] = 12
+    cpu_ratio: t.Annotated[float, doc("Virtual processors offered for each real one.", gt=0)] = 16.0
+    memory_ratio: t.Annotated[float, doc("Guest memory offered for each unit of real memory.", gt=0)] = 1.5
+    disk_ratio: t.Annotated[float, doc("Guest disk offered for each unit of real disk.", gt=0)] = 1.0
+    reserved_memory_mib: t.Annotated[int, doc("Memory kept for the host itself, MiB.", ge=0)] = 512
+    image_size_max_gib: t.Annotated[int, doc("Largest image that may be uploaded, GiB.", ge=1)] = 1024
+    console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
+    stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
+    page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000
+
+    @property
+    def root(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def url(self) -> str:
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.root / 'control' / 'cumulet.db'}"
+
+
+def load(path: Path | None = None, environment: t.Mapping[str, str] = os.environ, **flags: t.Any) -> Config:
+    """The settings in force. Raises ConfigError."""
+    values: dict[str, t.Any] = {}
+    if path is not None and path.exists():
+        try:
+            values = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: {error}") from None
+        _convert(values, str(path))
+    for field in Config.__struct_fields__:
+        if (value := environment.get(f"CUMULET_{field.upper()}")) is not None:
+            _convert({field: value}, f"CUMULET_{field.upper()}")
+            values[field] = value
+    values |= {name: value for name, value in flags.items() if value is not None}
+    return _convert(values, "the command line")
+
+
+def _convert(values: dict[str, t.Any], source: str) -> Config:
+    try:
+        return msgspec.convert(values, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def reference() -> str:
+    """Every setting as a Markdown table."""
+    hints = t.get_type_hints(Config, include_extras=True)
+    lines = ["| setting | default | what it is for |", "| --- | --- | --- |"]
+    for field in msgspec.structs.fields(Config):
+        meta = next(m for m in hints[field.name].__metadata__ if isinstance(m, msgspec.Meta))
+        lines.append(f"| `{field.name}` | `{field.default!r}` | {meta.description} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,89 @@
+"""The database: one writer lane on SQLite, a pool on PostgreSQL, every transaction serialisable on both.
+
+A lane is a thread pool. Handlers that hold a transaction run in one; the event loop never waits on the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import contextlib
+import random
+import time
+import typing as t
+
+import sqlalchemy as sa
+
+from .transaction import Tx
+
+Result = t.TypeVar("Result")
+POOL = 8
+ATTEMPTS = 12
+
+
+class Database:
+    """Where every service keeps its rows. `url` is SQLAlchemy's: `sqlite:////path` or `postgresql+psycopg://...`."""
+
+    def __init__(self, url: str):
+        self.url = sa.make_url(url)
+        self.embedded = self.url.get_backend_name() == "sqlite"
+        if self.embedded:
+            self.engine = sa.create_engine(self.url, pool_size=4, max_overflow=-1)
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = sa.create_engine(self.url, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+        self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
+        self._readers = cf.ThreadPoolExecutor(2 if self.embedded else POOL, "db-read")
+        self.on_nudge: t.Callable[[str], None] = lambda topic: None
+
+    @contextlib.contextmanager
+    def begin(self, write: bool = True) -> t.Iterator[Tx]:
+        """A transaction in this thread, for what has no event loop."""
+        with self.engine.connect().execution_options(write=write) as connection, connection.begin():
+            tx = Tx(connection)
+            yield tx
+        for topic in tx.nudges:
+            self.on_nudge(topic)
+
+    def transact(self, fn: t.Callable[[Tx], Result], write: bool = True) -> Result:
+        """Run `fn` in a transaction, again where the database says that another one came between.
+        It may run several times, so it changes nothing but the database."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.begin(write) as tx:
+                    return fn(tx)
+            except sa.exc.OperationalError as error:
+                if not _lost_race(error) or attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.004 * 2**min(attempt, 6)))
+        raise AssertionError("unreachable")
+
+    async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
+        """Run `fn` in a writing transaction, in the write lane."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, self.transact, fn, True)
+
+    async def read(self, fn: t.Callable[[Tx], Result]) -> Result:
+        """Run `fn` in a transaction that only reads."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.transact, fn, False)
+
+    def close(self) -> None:
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: t.Any, _: t.Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-8000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("write", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _lost_race(error: sa.exc.OperationalError) -> bool:
+    """Serialisation failure or deadlock, by PostgreSQL's class 40 codes; SQLite's busy after its own wait."""
+    return (getattr(error.orig, "sqlstate", None) or "").startswith("40") or "database is locked" in str(error.orig)

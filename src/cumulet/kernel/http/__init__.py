@@ -1,0 +1,30 @@
+"""The wire: operations, versions, faults, paging, discovery, OpenAPI."""
+
+from .api import Api, Operation
+from .dialects import Dialect, IdentityDialect, ImageDialect, KeyedDialect, NetworkDialect, PlacementDialect
+from ..errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Gone,
+    NotFound,
+    NotImplementedHere,
+    OverLimit,
+    PreconditionFailed,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from .paging import paged
+from .request import Request
+from .versions import since, until
+from .wire import UNSET, Body, OpenBody, Page, Query, Reply, UnsetType, View
+
+__all__ = [
+    "UNSET", "Api", "ApiError", "BadRequest", "Body", "Conflict", "Dialect", "Forbidden", "Gone", "IdentityDialect",
+    "ImageDialect", "KeyedDialect", "NetworkDialect", "NotFound", "NotImplementedHere", "OpenBody", "Operation",
+    "OverLimit", "Page", "PlacementDialect", "PreconditionFailed", "Query", "Reply", "Request", "TooLarge",
+    "Unauthorized", "Unavailable", "UnsetType", "UnsupportedMediaType", "View", "paged", "since", "until",
+]  # fmt: skip

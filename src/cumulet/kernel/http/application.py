@@ -1,0 +1,241 @@
+"""The ASGI application: finds a request's operation, asks policy, runs the handler in its lane, words the answer."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from .. import ids
+from ..db import Tx
+from ..log import get_logger
+from ..metrics import REQUESTS
+from ..runtime import Runtime
+from . import idempotency, wire
+from .api import Api, Operation
+from .dialects import Dialect
+from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
+from .request import Request
+from .routing import Routes
+from .versions import prune, shape
+
+log = get_logger("http")
+BODY_MAX = 1 << 20
+
+
+class Application:
+    """All the services on one port."""
+
+    def __init__(self, runtime: Runtime):
+        self.runtime = runtime
+        self._apis = sorted(((api.prefix, api, Routes(api)) for api in runtime.apis.values()), key=lambda x: -len(x[0]))
+
+    async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        if scope["type"] != "http":
+            return
+        http = HttpRequest(scope, receive)
+        started = time.perf_counter()
+        request, routes = self._request(http)
+        with log.bound(request_id=request.id):
+            operation, response = await self._answer(request, routes)
+            try:
+                await response(scope, receive, send)
+            except ClientDisconnect:
+                log.info("the client went away", path=request.path)
+        took = time.perf_counter() - started
+        name = operation.name if operation else "none"
+        REQUESTS.labels(request.api.service, name, response.status_code).observe(took)
+        log.debug("answered", method=request.method, path=request.path, status=response.status_code, ms=round(took * 1e3, 1))
+
+    def _request(self, http: HttpRequest) -> tuple[Request, Routes]:
+        path = http.url.path
+        _, api, routes = next(
+            entry for entry in self._apis if not entry[0] or path == entry[0] or path.startswith(entry[0] + "/")
+        )
+        host = http.headers.get("host")
+        root = self.runtime.config.public_url.rstrip("/") or (f"http://{host}" if host else self.runtime.config.url)
+        return Request(
+            runtime=self.runtime, api=api, method=http.method, path=path, root=root, query=http.query_params.multi_items(),
+            headers={k.lower(): v for k, v in http.headers.items()}, id=ids.request_id(), stream=http.stream,
+        ), routes  # fmt: skip
+
+    async def _answer(self, request: Request, routes: Routes) -> tuple[Operation | None, Response]:
+        operation = None
+        try:
+            match = routes.find(request.path.removeprefix(request.api.prefix))
+            request.version = request.api.dialect.negotiate(request, request.api.low, request.api.high)
+            if match is None:
+                await self._authenticated(request)
+                raise NotFound("The resource could not be found.")
+            candidates = match.methods.get(request.method) or match.methods.get("GET" if request.method == "HEAD" else "")
+            if not candidates:
+                raise MethodNotAllowed("The method is not allowed for the requested URL.",
+                                       headers={"Allow": ", ".join(sorted(match.methods))})  # fmt: skip
+            raw = b"" if candidates[0].raw else await _read(request)
+            operation, body = self._choose(request, candidates, raw)
+            params = {name: value for name, value in match.params.items() if name not in request.api.ignored}
+            response = await self._run(request, operation, params, body, raw)
+        except ApiError as error:
+            response = self._fault(request, error)
+        except ClientDisconnect:
+            response = self._fault(request, BadRequest("The request ended before its body did."))
+        except Exception:
+            log.exception("unexpected error", method=request.method, path=request.path)
+            response = self._fault(request, ApiError(f"Unexpected API Error. Tell your cloud's operator, with {request.id}."))
+        self._finish(request, response)
+        return operation, response
+
+    async def _authenticated(self, request: Request) -> None:
+        """A path that does not exist is told only to those with a token, as by the services' own middleware."""
+        if request.headers.get("x-auth-token") and request.api.base:
+            await self.runtime.db.read(lambda tx: _authenticate(request, tx))
+
+    def _choose(self, request: Request, candidates: list[Operation], raw: bytes) -> tuple[Operation, t.Any]:
+        """Which of the operations on a path is meant: by the action in the body, and by the microversion."""
+        body, decoded = None, False
+        if candidates[0].body is not None or candidates[0].action is not None:
+            if raw and not request.headers.get("content-type", "application/json").lower().startswith("application/"):
+                raise UnsupportedMediaType(f"Unsupported Content-Type {request.headers['content-type']}")
+        if any(o.action for o in candidates):
+            body, decoded = wire.decode(raw), True
+            candidates = _by_action(candidates, body)
+        known = [o for o in candidates if o.first <= request.version <= o.last]
+        if not known:
+            raise NotFound("The resource could not be found.")
+        if known[0].body is not None and not decoded:
+            body = (raw,)  # decoded after the caller is known, so that a stranger learns nothing from it
+        return known[0], body
+
+    async def _run(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes) -> Response:
+        db = self.runtime.db
+        if not operation.waits:
+            lane = db.write if operation.write else db.read
+            return await lane(lambda tx: self._in_transaction(request, operation, params, body, raw, tx))
+
+        def admit(tx: Tx) -> None:
+            _authorize(request, operation, params, tx)
+
+        await db.read(admit)
+        arguments = _arguments(request, operation, body)
+        return self._success(request, operation, await operation.fn(request, **params, **arguments))
+
+    def _in_transaction(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes, tx: Tx) -> Response:
+        _authorize(request, operation, params, tx)
+        key = request.headers.get("idempotency-key") if operation.method == "POST" and operation.write else None
+        if key and (before := idempotency.find(tx, request, key, raw)):
+            return before
+        result = operation.fn(tx, request, **params, **_arguments(request, operation, body))
+        response = self._success(request, operation, result)
+        if key:
+            idempotency.keep(tx, request, key, raw, response)
+        return response
+
+    def _success(self, request: Request, operation: Operation, result: t.Any) -> Response:
+        if isinstance(result, Response):
+            return result
+        reply = result if isinstance(result, wire.Reply) else wire.Reply(result)
+        status = reply.status or operation.status_at(request.version)
+        if reply.body is None:
+            return Response(status_code=status, headers=reply.headers)
+        body = encode(request, operation.reply, reply.body)
+        return Response(msgspec.json.encode(body), status, reply.headers, media_type="application/json")
+
+    def _fault(self, request: Request, error: ApiError) -> Response:
+        if isinstance(error, Unauthorized):
+            error.headers.setdefault("WWW-Authenticate", f'Keystone uri="{request.root}/identity"')
+        dialect = Dialect() if isinstance(error, Unauthorized) else request.api.dialect
+        media, body = dialect.fault(request, error)
+        return Response(body, error.status, error.headers, media_type=media)
+
+    def _finish(self, request: Request, response: Response) -> None:
+        response.headers["X-Openstack-Request-Id"] = request.id
+        dialect = request.api.dialect
+        if dialect.request_id_header:
+            response.headers[dialect.request_id_header] = request.id
+        for name, value in dialect.version_headers(request.version).items():
+            response.headers.setdefault(name, value)
+
+
+def encode(request: Request, name: str | None, result: t.Any) -> t.Any:
+    """A handler's result as JSON values of the request's microversion, under its key, with the list's links."""
+    page = result if isinstance(result, wire.Page) else None
+    items = page.items if page else result
+    sample = items[0] if isinstance(items, list) and items else items
+    data = msgspec.to_builtins(items)
+    if isinstance(sample, msgspec.Struct):
+        data = prune(data, shape(type(sample), request.version))
+    body = {name: data} if name else data
+    if page:
+        request.api.dialect.page(request, name or "", page, body)
+        body.update(page.extra or {})
+    return request.api.dialect.present(request, body)
+
+
+def _authenticate(request: Request, tx: Tx) -> None:
+    token = request.headers.get("x-auth-token")
+    if not token:
+        raise Unauthorized("The request you have made requires authentication.")
+    request.context = request.runtime.authenticate(request.runtime, tx, token)
+
+
+def _authorize(request: Request, operation: Operation, params: dict[str, str], tx: Tx) -> None:
+    if operation.policy is None:
+        return
+    _authenticate(request, tx)
+    target = operation.target(tx, request, **params) if operation.target else None
+    request.enforce(operation.policy, target)
+
+
+def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str, t.Any]:
+    arguments: dict[str, t.Any] = {}
+    if operation.query is not None:
+        arguments["query"] = wire.load_query(request.query, operation.query)
+    if operation.body is not None:
+        data = wire.decode(body[0]) if isinstance(body, tuple) else body
+        arguments["body"] = _body(request, operation, data)
+    return arguments
+
+
+def _body(request: Request, operation: Operation, data: t.Any) -> t.Any:
+    key = operation.action or operation.wrap
+    if key is None:
+        return wire.load(data, operation.body, request.version)
+    if not isinstance(data, dict) or key not in data:
+        raise BadRequest(f"Invalid input for field/attribute {key}: '{key}' is a required property")
+    extra = [name for name in data if name != key]
+    if extra and operation.action is None and _strict(operation.body):
+        raise BadRequest(f"Additional properties are not allowed ('{extra[0]}' was unexpected)")
+    return wire.load(data[key], operation.body, request.version, key)
+
+
+def _strict(body: t.Any) -> bool:
+    return isinstance(body, type) and issubclass(body, wire.Body)
+
+
+def _by_action(candidates: list[Operation], body: t.Any) -> list[Operation]:
+    if not isinstance(body, dict) or not body:
+        raise BadRequest("Malformed request body: an action is expected, as in {\"name\": {...}}")
+    if len(body) > 1:
+        raise BadRequest("Only one action is allowed in a request; found " + ", ".join(sorted(body)))
+    named = [o for o in candidates if o.action in body]
+    if not named:
+        raise BadRequest(f"There is no such action: {next(iter(body))}")
+    return named
+
+
+async def _read(request: Request) -> bytes:
+    if int(request.headers.get("content-length") or 0) > BODY_MAX:
+        raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_MAX:
+            raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+

@@ -1,0 +1,67 @@
+"""`Idempotency-Key`: a POST repeated with the same key gets the first one's answer, and does nothing again.
+
+The answer is kept in the transaction that did the work, so there is no moment at which one is there without the other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from .. import clock
+from ..db import Tx, table
+from ..errors import BadRequest
+
+if t.TYPE_CHECKING:
+    from .request import Request
+
+KEEP = dt.timedelta(hours=24)
+
+idempotency_keys = table(
+    "idempotency_keys",
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("key", sa.String(255), nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    unique={("owner", "key"): "A request with this Idempotency-Key is under way."},
+)
+
+
+def find(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
+    """The answer that this key got before. Raises BadRequest where it came with another request."""
+    if len(key) > 255:
+        raise BadRequest("Idempotency-Key is longer than 255 characters.")
+    row = tx.get(idempotency_keys, owner=_owner(request), key=key)
+    if row is None:
+        return None
+    if row.fingerprint != _fingerprint(request, raw):
+        raise BadRequest("This Idempotency-Key came with another request before; use a new one for a new request.")
+    return Response(row.body, row.status, {**row.headers, "Idempotency-Replayed": "true"})
+
+
+def keep(tx: Tx, request: Request, key: str, raw: bytes, response: Response) -> None:
+    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-length"}
+    tx.insert(
+        idempotency_keys, owner=_owner(request), key=key, fingerprint=_fingerprint(request, raw),
+        status=response.status_code, headers=headers, body=bytes(response.body),
+    )  # fmt: skip
+
+
+def forget(tx: Tx) -> int:
+    """Remove what is older than a day."""
+    return tx.execute(idempotency_keys.delete().where(idempotency_keys.c.created_at < clock.now() - KEEP)).rowcount
+
+
+def _owner(request: Request) -> str:
+    return f"{request.context.user_id}"
+
+
+def _fingerprint(request: Request, raw: bytes) -> str:
+    return hashlib.sha256(msgspec.json.encode((request.path, request.context.project_id, raw))).hexdigest()

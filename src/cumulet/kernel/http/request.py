@@ -1,0 +1,51 @@
+"""One request, as handlers see it."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import urlencode
+
+from ..auth.context import ANONYMOUS, Context
+from ..errors import Forbidden
+from .versions import Version
+
+if t.TYPE_CHECKING:
+    from ..runtime import Runtime
+    from .api import Api
+
+
+class Request:
+    """What was asked, by whom, at which microversion. `runtime` is the process's services."""
+
+    def __init__(self, *, runtime: Runtime, api: Api, method: str, path: str, root: str, query: list[tuple[str, str]],
+                 headers: dict[str, str], id: str, stream: t.Callable[[], t.AsyncIterator[bytes]]):  # fmt: skip
+        self.runtime, self.api, self.method, self.path, self.root = runtime, api, method, path, root
+        self.query, self.headers, self.id, self.stream = query, headers, id, stream
+        self.version: Version = api.low
+        self.context: Context = ANONYMOUS
+
+    @property
+    def base(self) -> str:
+        """The service's own root, `http://host:port/compute`."""
+        return self.root + self.api.prefix
+
+    @property
+    def url(self) -> str:
+        query = urlencode(self.query)
+        return self.root + self.path + (f"?{query}" if query else "")
+
+    def link_to_page(self, marker: str | None) -> str:
+        """This request's address, with another marker (none: the first page)."""
+        query = [(k, v) for k, v in self.query if k != "marker"]
+        if marker is not None:
+            query.append(("marker", marker))
+        return self.root + self.path + (f"?{urlencode(query)}" if query else "")
+
+    def allows(self, rule: str, target: dict | None = None) -> bool:
+        """Whether policy lets the caller do what `rule` names, to `target` (their own project's, by default)."""
+        return self.runtime.policy.allows(rule, self.context, self.context.own_target() if target is None else target)
+
+    def enforce(self, rule: str, target: dict | None = None) -> None:
+        """Raise Forbidden unless policy allows it."""
+        if not self.allows(rule, target):
+            raise Forbidden(self.api.forbidden.format(rule=rule), kind="PolicyNotAuthorized")

@@ -1,0 +1,64 @@
+"""Finding the operations of a path: a tree of path segments, fixed ones before named ones."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import typing as t
+from urllib.parse import unquote
+
+from .api import Api, Operation
+
+
+@dc.dataclass
+class Node:
+    fixed: dict[str, Node] = dc.field(default_factory=dict)
+    named: dict[str, Node] = dc.field(default_factory=dict)
+    rest: tuple[str, Node] | None = None
+    methods: dict[str, list[Operation]] = dc.field(default_factory=dict)
+
+
+class Match(t.NamedTuple):
+    methods: dict[str, list[Operation]]
+    params: dict[str, str]
+
+
+class Routes:
+    """The routes of one service."""
+
+    def __init__(self, api: Api):
+        self._root = Node()
+        for operation in api.operations:
+            for path in api.paths(operation):
+                self._add(path.removeprefix(api.prefix), operation)
+
+    def find(self, path: str) -> Match | None:
+        """The operations at a path below the service's prefix, and the named segments' values, unquoted."""
+        segments = [unquote(s) for s in path.split("/") if s]
+        return _walk(self._root, segments, 0, {})
+
+    def _add(self, path: str, operation: Operation) -> None:
+        node = self._root
+        for segment in (s for s in path.split("/") if s):
+            if segment.startswith("{") and segment.endswith(":path}"):
+                name = segment[1:-6]
+                node.rest = node.rest or (name, Node())
+                node = node.rest[1]
+            elif segment.startswith("{"):
+                node = node.named.setdefault(segment[1:-1], Node())
+            else:
+                node = node.fixed.setdefault(segment, Node())
+        node.methods.setdefault(operation.method, []).append(operation)
+
+
+def _walk(node: Node, segments: list[str], at: int, params: dict[str, str]) -> Match | None:
+    if at == len(segments):
+        return Match(node.methods, params) if node.methods else None
+    segment = segments[at]
+    if (fixed := node.fixed.get(segment)) and (found := _walk(fixed, segments, at + 1, params)):
+        return found
+    for name, named in node.named.items():
+        if found := _walk(named, segments, at + 1, {**params, name: segment}):
+            return found
+    if node.rest:
+        return Match(node.rest[1].methods, {**params, node.rest[0]: "/".join(segments[at:])})
+    return None

@@ -1,0 +1,100 @@
+"""The table of durable work, and the statements on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import typing as t
+
+import sqlalchemy as sa
+
+from .. import clock, ids
+from ..db import Row, Tx, table
+
+LEASE = dt.timedelta(seconds=30)
+RETRY_MAX = dt.timedelta(seconds=60)
+
+FORWARD, BACKWARD = 1, -1
+LIVE, DONE, FAILED, SUPERSEDED = "live", "done", "failed", "superseded"
+
+tasks = table(
+    "tasks",
+    sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("saga", sa.String(100), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("direction", sa.Integer, nullable=False),
+    sa.Column("state", sa.JSON, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("owner", sa.String(64)),
+    sa.Column("due_at", sa.DateTime, nullable=False),
+    sa.Column("deadline", sa.DateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("request_id", sa.String(64)),
+    sa.Index("ix_tasks_status_due_at", "status", "due_at"),
+)
+"""`seq` orders the work on a subject and is the generation that its commands carry: nanoseconds since 1970.
+`due_at` is when a worker may take the task: at once, at a retry's time, or when its worker's lease runs out."""
+
+
+def record(tx: Tx, saga: str, subject: str, state: dict, deadline: dt.timedelta, request_id: str | None) -> Row:
+    """Write down work to do, in the transaction that asks for it."""
+    seq, now = time.time_ns(), clock.now()
+    tx.nudge("work")
+    return tx.insert(
+        tasks, seq=seq, saga=saga, subject=subject, generation=seq, status=LIVE, position=0, direction=FORWARD,
+        state=state, due_at=now, deadline=now + deadline, attempts=0, request_id=request_id,
+    )  # fmt: skip
+
+
+def take(tx: Tx, owner: str, limit: int) -> list[Row]:
+    """Lease what is due: of each subject only the oldest task, so that work on one thing never overlaps."""
+    older = tasks.alias()
+    first = ~sa.exists().where(older.c.subject == tasks.c.subject, older.c.status == LIVE, older.c.seq < tasks.c.seq)
+    due = (
+        sa.select(tasks).where(tasks.c.status == LIVE, tasks.c.due_at <= clock.now(), first)
+        .order_by(tasks.c.due_at).limit(limit).with_for_update(skip_locked=True)
+    )  # fmt: skip
+    taken = tx.all(due)
+    if taken:
+        tx.execute(
+            tasks.update().where(tasks.c.id.in_([row.id for row in taken])).values(owner=owner, due_at=clock.now() + LEASE)
+        )
+    return taken
+
+
+def renew(tx: Tx, owner: str, running: list[str]) -> set[str]:
+    """Extend the leases of the tasks that this worker runs; the ids of those that are still its own."""
+    mine = (tasks.c.owner == owner, tasks.c.status == LIVE, tasks.c.id.in_(running))
+    tx.execute(tasks.update().where(*mine).values(due_at=clock.now() + LEASE))
+    return {row.id for row in tx.all(sa.select(tasks.c.id).where(*mine))}
+
+
+def advance(tx: Tx, task: Row, owner: str, **values: t.Any) -> bool:
+    """Record progress; False where the task is this worker's no longer (superseded, or its lease ran out)."""
+    mine = tasks.update().where(tasks.c.id == task.id, tasks.c.owner == owner, tasks.c.status == LIVE)
+    return tx.execute(mine.values(**values)).rowcount == 1
+
+
+def supersede(tx: Tx, subject: str) -> list[Row]:
+    """End all live work on a subject where it stands: what follows takes care of whatever it left."""
+    live = tx.rows(tasks, subject=subject, status=LIVE)
+    if live:
+        tx.update(tasks, {"subject": subject, "status": LIVE}, status=SUPERSEDED)
+        tx.nudge("superseded")
+    return live
+
+
+def next_due(tx: Tx) -> dt.datetime | None:
+    return tx.scalar(sa.select(sa.func.min(tasks.c.due_at)).where(tasks.c.status == LIVE))
+
+
+def forget(tx: Tx, before: dt.datetime) -> int:
+    """Remove ended tasks that are older than `before`."""
+    return tx.execute(tasks.delete().where(tasks.c.status != LIVE, tasks.c.created_at < before)).rowcount
+
+
+def worker_name() -> str:
+    return "worker-" + ids.new()

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from cumulet.kernel import services
+from cumulet.kernel.testing.cloud import Cloud
+
+
+@pytest.fixture
+def cloud(database_url: str, tmp_path):
+    made = Cloud(database_url, str(tmp_path), services.load("compute"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def me(cloud: Cloud):
+    return cloud.caller("/compute/v2.1")
