@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cumulet.kernel import log
+
+log.configure("error")
 sys.path.insert(0, str(Path(__file__).parent))
 
 DATABASES = ["sqlite", *(["postgresql"] if os.environ.get("CUMULET_TEST_POSTGRESQL") else [])]

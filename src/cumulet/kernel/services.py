@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import typing as t
 
 from .http.api import Api
+from .runtime import Runtime
 
 HOST_SIDE = {"agent", "drivers"}
 """Folders of a service that run on hosts and know nothing of resources."""
@@ -21,6 +23,14 @@ def load(*names: str) -> dict[str, Api]:
             importlib.import_module(module)
         apis[name] = package.api
     return apis
+
+
+def listen(runtime: Runtime) -> None:
+    """Let every service that has a `host_event` hear what hosts say of themselves."""
+    for name in runtime.apis:
+        hear = getattr(importlib.import_module(f"cumulet.{name}"), "host_event", None)
+        if hear is not None:
+            runtime.bus.on_event(functools.partial(hear, runtime))
 
 
 def _modules(package: t.Any) -> t.Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cumulet.image.formats.inspector import Inspected, Inspector
-from cumulet.image.formats.verdict import UnsafeImage, check
+from .inspector import Inspected, Inspector
+from .verdict import UnsafeImage, check
 
 __all__ = ["Inspected", "Inspector", "UnsafeImage", "check"]

@@ -5,7 +5,7 @@ Source: UEFI specification 2.10, chapter 5 (protective MBR, GPT header).
 
 from __future__ import annotations
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 ENTRIES = range(446, 510, 16)
 PROTECTIVE = 0xEE

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cumulet.image.formats import disk, iso, luks, microsoft, qemu, vdi, vmdk
-from cumulet.image.formats.probe import TAIL, Found, Probe
+from . import disk, iso, luks, microsoft, qemu, vdi, vmdk
+from .probe import TAIL, Found, Probe
 
 PROBES: dict[str, Callable[[], Probe]] = {
     "qcow2": qemu.qcow,
@@ -70,7 +70,8 @@ class Inspector:
         size = self._size - first.preamble if first.virtual_size is None else first.virtual_size
         unsafe = first.unsafe
         if len(names) > 1 and names not in TOGETHER:
-            unsafe = f"the file has the marks of several formats at once: {', '.join(sorted(names))}"
+            marks = ", ".join(each.partitions or each.format for each in found)
+            unsafe = f"the file has the marks of several formats at once: {marks}"
         elif not 0 <= size <= MAX_SIZE:
             unsafe, size = f"its {first.format} header claims a size of {size} bytes", 0
         return Inspected(first.format, size, unsafe, partitions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 MARKS = (b"CD001", b"BEA01", b"NSR02", b"NSR03")
 

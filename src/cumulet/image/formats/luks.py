@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 
 def probe() -> Probe:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import uuid
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 DIFFERENCING = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 MAGIC = 0xBEDA107F
 DYNAMIC, FIXED = 1, 2

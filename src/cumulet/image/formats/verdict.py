@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cumulet.image.formats.inspector import Inspected
+from .inspector import Inspected
 
 NOT_INSPECTED = {"ami", "aki", "ari"}
 """Kernel, ramdisk and root file system of an Amazon image: any bytes, which no hypervisor takes for a disk format."""
 
-HIDDEN = {"raw": {"raw", "iso", "luks"}, "ploop": {"raw"}}
+LOOKS_LIKE = {"raw": {"raw", "iso", "luks"}, "ploop": {"raw"}}
 """What each declared format may look like, where that is not just itself. CDs and encrypted disks are raw disks to
 a hypervisor."""
 
@@ -23,11 +23,11 @@ def check(declared_disk_format: str, inspected: Inspected) -> None:
     if inspected.unsafe is not None:
         raise UnsafeImage(f"The image cannot be used: {inspected.unsafe}.")
     if declared_disk_format == "gpt":
-        fits = inspected.partitions is not None
+        fits = inspected.partitions is not None and inspected.format in ("raw", "iso")
     else:
-        fits = inspected.format in HIDDEN.get(declared_disk_format, {declared_disk_format})
+        fits = inspected.format in LOOKS_LIKE.get(declared_disk_format, {declared_disk_format})
     if not fits:
         raise UnsafeImage(
             f"disk_format is {declared_disk_format}, but the content is {inspected.format}: "
-            f"set disk_format to {inspected.format}, or upload an image that is {declared_disk_format}."
+            f"declare what it is, or upload an image that is {declared_disk_format}."
         )

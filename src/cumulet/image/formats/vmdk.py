@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 
-from cumulet.image.formats.probe import Found, Probe
+from .probe import Found, Probe
 
 SECTOR = 512
 ONE_FILE = {"monolithicsparse", "streamoptimized"}
@@ -24,7 +24,9 @@ EXTENT = re.compile(r'(?:rw|rdonly|noaccess)\s+\d+\s+(\w+)\s+"([^"]*)"')
 def probe() -> Probe:
     head = yield 0, SECTOR
     if head.startswith(b"COWD"):
-        return Found("vmdk", 0, "it is one extent of an ESX disk; convert it to a monolithicSparse or streamOptimized VMDK")
+        return Found(
+            "vmdk", 0, "it is one extent of an ESX disk; convert it to a monolithicSparse or streamOptimized VMDK"
+        )
     if not head.startswith(b"KDMV"):
         return Found("vmdk", 0, "it is a VMDK descriptor, whose data are in other files") if _is_text(head) else None
     capacity, at, sectors = struct.unpack_from("<Q8xQQ", head, 12)
@@ -64,7 +66,8 @@ def _descriptor_fault(descriptor: bytes) -> str | None:
 def _field_fault(fields: list[tuple[str, str]]) -> str | None:
     kinds = [value for name, value in fields if name == "createtype"]
     if not kinds or not ONE_FILE.issuperset(kinds):
-        return f"its VMDK type is {', '.join(kinds)[:64] or 'missing'}; only monolithicSparse and streamOptimized can be used"
+        kind = ", ".join(kinds)[:64] or "missing"
+        return f"its VMDK type is {kind}; only monolithicSparse and streamOptimized can be used"
     for name, value in fields:
         if name == "parentfilenamehint" or (name == "parentcid" and value != "ffffffff"):
             return "its VMDK descriptor names another file as its parent"
@@ -73,7 +76,9 @@ def _field_fault(fields: list[tuple[str, str]]) -> str | None:
 
 def _extent_fault(extents: list[tuple[str, str]]) -> str | None:
     if len(extents) != 1:
-        return f"its VMDK descriptor has {len(extents)} extents, which are other files; there must be one, the file itself"
+        return (
+            f"its VMDK descriptor has {len(extents)} extents, which are other files; there must be one, the file itself"
+        )
     [(kind, name)] = extents
     if kind != "sparse" or "/" in name or "\\" in name:
         return f"its VMDK extent is another file: {kind} {name[:64]!r}"

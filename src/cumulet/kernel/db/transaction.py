@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import sqlalchemy as sa
@@ -82,6 +83,17 @@ class Tx:
     def delete(self, table: sa.Table, **where: t.Any) -> int:
         """Remove the rows with these values; their number."""
         return self.execute(table.delete().filter_by(**where)).rowcount
+
+    @contextlib.contextmanager
+    def savepoint(self) -> t.Iterator[None]:
+        """What is done inside is taken back where it raises, and the transaction goes on."""
+        nested = self._connection.begin_nested()
+        try:
+            yield
+        except BaseException:
+            nested.rollback()
+            raise
+        nested.commit()
 
     def nudge(self, topic: str) -> None:
         """Wake whoever waits for `topic`, once this has committed."""

@@ -16,7 +16,7 @@ from ..log import get_logger
 from ..metrics import REQUESTS
 from ..runtime import Runtime
 from . import idempotency, wire
-from .api import Api, Operation
+from .api import Operation
 from .dialects import Dialect
 from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
 from .request import Request

@@ -53,7 +53,7 @@ def shape(cls: type, at: Version) -> Shape | None:
         hint = hints[field.name]
         if not _exists(hint, at):
             absent.add(field.encode_name)
-        elif (inner := _struct_in(hint)) and (found := shape(inner, at)):
+        elif (inner := struct_in(hint)) and (found := shape(inner, at)):
             nested.append((field.encode_name, found))
     return Shape(frozenset(absent), tuple(nested)) if absent or nested else None
 
@@ -96,9 +96,10 @@ def _exists(hint: t.Any, at: Version) -> bool:
     return True
 
 
-def _struct_in(hint: t.Any) -> type | None:
+def struct_in(hint: t.Any) -> type | None:
+    """The struct in a type hint: itself, or that of an optional or a list; None where there is none."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hint
     if t.get_origin(hint) in (t.Annotated, t.Union, types.UnionType, list, tuple):
-        return next((found for arg in t.get_args(hint) if (found := _struct_in(arg))), None)
+        return next((found for arg in t.get_args(hint) if (found := struct_in(arg))), None)
     return None

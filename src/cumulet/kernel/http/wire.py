@@ -7,7 +7,7 @@ import typing as t
 import msgspec
 
 from ..errors import BadRequest
-from .versions import Version, first_absent, shape
+from .versions import Version, first_absent, shape, struct_in
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -50,7 +50,8 @@ Loaded = t.TypeVar("Loaded")
 
 def load(data: t.Any, cls: type[Loaded], at: Version, path: str = "") -> Loaded:
     """Check and convert decoded JSON. Raises BadRequest that names the field."""
-    if newer := first_absent(data, shape(cls, at) if isinstance(cls, type) else None, path):
+    struct = struct_in(cls)
+    if newer := first_absent(data, shape(struct, at) if struct else None, path):
         raise BadRequest(
             f"Invalid input for field/attribute {newer}: Additional properties are not allowed "
             f"('{newer.rsplit('.', 1)[-1]}' was unexpected)"

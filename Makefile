@@ -1,0 +1,58 @@
+# Cumulet: a cloud from this checkout. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+DATA ?= /var/lib/cumulet
+LISTEN ?= 127.0.0.1:5000
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest -q -p no:cacheprovider
+
+.DEFAULT_GOAL := help
+.PHONY: help setup image up down demo test test-fast lint format bench coverage goldens clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what is missing: Debian packages, the virtual environment
+	@./setup.sh
+
+image: setup ## build the guest image
+	@$(BIN)/python guest/build.py --if-stale build/guest.qcow2
+
+up: ## start a cloud in the background (DATA=, LISTEN=)
+	@$(BIN)/cumulet status --data $(DATA) >/dev/null 2>&1 && exec $(BIN)/cumulet up --data $(DATA) --listen $(LISTEN) --detach || $(MAKE) --no-print-directory start
+
+start: image
+	@install -D -m 0644 build/guest.qcow2 $(DATA)/guest.qcow2
+	@$(BIN)/cumulet up --data $(DATA) --listen $(LISTEN) --detach
+
+down: ## stop it
+	@$(BIN)/cumulet down --data $(DATA)
+
+demo: up ## the whole journey with the released openstack client, told step by step
+	@./demo.sh $(DATA)
+
+test: image ## the whole test suite
+	@$(BIN)/python tests/run.py all
+
+test-fast: setup ## the inner loop: no guests, no servers
+	@$(BIN)/python tests/run.py fast
+
+lint: setup ## ruff, pyright, import contracts, budgets
+	@$(BIN)/ruff format --check src tests bench guest
+	@$(BIN)/ruff check src tests bench guest
+	@$(BIN)/lint-imports
+	@$(BIN)/pyright
+	@$(PYTEST) tests/unit/test_budgets.py
+
+format: setup ## put the code in its form
+	@$(BIN)/ruff format src tests bench guest
+	@$(BIN)/ruff check --fix src tests bench guest
+
+bench: image ## measure; writes bench/results/*.json
+	@$(BIN)/python bench/run.py
+
+goldens: setup ## make the generated documents and golden files again
+	@$(BIN)/python tests/goldens.py
+
+clean: ## remove what was built
+	@rm -rf build .venv .ruff_cache .pytest_cache

@@ -1,0 +1,289 @@
+"""Images' records: creating, showing, listing and deleting them."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from ..kernel import clock, ids
+from ..kernel.auth.context import Context
+from ..kernel.db import Row, Tx, table
+from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Page, Query, Reply, Request, paged
+from ..kernel.runtime import Runtime
+from . import api, policy
+from .attributes import BASE, new_values
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+images = table(
+    "images",
+    sa.Column("name", sa.String(255)),
+    sa.Column("owner", sa.String(64), index=True),
+    sa.Column("status", sa.String(20), nullable=False, index=True),
+    sa.Column("visibility", sa.String(20), nullable=False, index=True),
+    sa.Column("protected", sa.Boolean, nullable=False, default=False),
+    sa.Column("os_hidden", sa.Boolean, nullable=False, default=False),
+    sa.Column("disk_format", sa.String(20)),
+    sa.Column("container_format", sa.String(20)),
+    sa.Column("min_disk", sa.Integer, nullable=False, default=0),
+    sa.Column("min_ram", sa.Integer, nullable=False, default=0),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("virtual_size", sa.BigInteger),
+    sa.Column("checksum", sa.String(32)),
+    sa.Column("os_hash_algo", sa.String(64)),
+    sa.Column("os_hash_value", sa.String(128)),
+    sa.Column("properties", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("upload_seen", sa.DateTime),
+)
+"""`upload_seen` is when an upload under way last gave a sign of life."""
+
+members = table(
+    "image_members",
+    sa.Column("image_id", sa.String(64), sa.ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("member_id", sa.String(64), nullable=False, index=True),
+    sa.Column("status", sa.String(20), nullable=False),
+    unique={("image_id", "member_id"): "Image member {member_id} already exists for image {image_id}"},
+)
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+
+class ImageQuery(Query):
+    name: str | None = None
+    id: str | None = None
+    owner: str | None = None
+    status: str | None = None
+    visibility: str | None = None
+    member_status: str | None = None
+    protected: str | None = None
+    os_hidden: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    checksum: str | None = None
+    size_min: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    size_max: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    tag: list[str] = []
+    sort_key: list[str] = []
+    sort_dir: list[str] = []
+    sort: str | None = None
+    limit: t.Annotated[int, msgspec.Meta(ge=0)] | None = None
+    marker: str | None = None
+
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+@api.op("POST", "/images", policy=policy.ADD, target=lambda tx, request: _new_target(request), status=201, errors=(403, 409))
+def create(tx: Tx, request: Request, body: dict) -> Reply:
+    """Create an image's record; its data comes later."""
+    values = new_values(request, body)
+    if values.get("id") and tx.get(images, id=values["id"]):
+        raise Conflict(f"Image ID {values['id']} already exists!")
+    row = tx.insert(images, **values)
+    location = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-import-methods": "glance-direct"}
+    return Reply(view(row), headers=location)
+
+
+@api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
+def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
+    """List the images that the caller may see."""
+    statement = sa.select(images).where(*_clauses(request, query))
+    order = _order(query)
+    limit = 25 if query.limit is None else query.limit
+    rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
+    return Page([view(row) for row in rows], marker, {"schema": "/v2/schemas/images"})
+
+
+@api.op("GET", "/images/{id}", policy=policy.GET, target=lambda tx, request, id: policy.against(request, visible(tx, request, id)), errors=(404,))
+def show(tx: Tx, request: Request, id: str) -> dict:
+    """Show an image."""
+    return view(visible(tx, request, id))
+
+
+@api.op("DELETE", "/images/{id}", policy=policy.DELETE, status=204, errors=(403, 404, 409),
+        target=lambda tx, request, id: policy.against(request, visible(tx, request, id)))  # fmt: skip
+def delete(tx: Tx, request: Request, id: str) -> None:
+    """Delete an image and its data."""
+    row = visible(tx, request, id)
+    if row.protected:
+        raise Forbidden(f"Image {id} is protected and cannot be deleted.")
+    tx.delete(images, id=id)
+    tx.nudge("images")
+
+
+# -- for other services --------------------------------------------------------------------------------------------
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """What other services need to know of an image. Sizes in bytes, `min_disk` in GiB, `min_ram` in MiB."""
+
+    id: str
+    name: str | None
+    status: str
+    disk_format: str | None
+    container_format: str | None
+    size: int | None
+    virtual_size: int | None
+    min_disk: int
+    min_ram: int
+    properties: dict[str, str]
+
+
+class Stored(t.NamedTuple):
+    """Where an image's file is, and in which format."""
+
+    path: Path
+    format: str
+
+
+def find(tx: Tx, context: Context, id: str) -> ImageFacts:
+    """An image that the caller may use. Raises BadRequest where there is none, as compute and volume tell it."""
+    row = tx.get(images, id=id)
+    if row is None or not _may_see(tx, context, row):
+        raise BadRequest(f"Image {id} could not be found.", kind="ImageNotFound")
+    return _facts(row)
+
+
+def stored(runtime: Runtime, id: str) -> Stored:
+    """An image's file on this machine. Its format is read from the file: the record may be gone by now."""
+    from .data import store
+
+    path = store(runtime).path(id)
+    with path.open("rb") as file:
+        return Stored(path, "qcow2" if file.read(4) == b"QFI\xfb" else "raw")
+
+
+def reserve(tx: Tx, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,
+            properties: dict[str, str]) -> str:  # fmt: skip
+    """A queued image whose data a workflow brings; its id."""
+    return tx.insert(
+        images, id=ids.new(), name=name, owner=project_id, status="queued", visibility="private", protected=False, os_hidden=False,
+        disk_format=disk_format, container_format=container_format, min_disk=min_disk, min_ram=0, properties=properties, tags=[],
+    ).id  # fmt: skip
+
+
+def abandon(tx: Tx, id: str) -> None:
+    """Forget an image whose data did not come."""
+    tx.delete(images, id=id)
+    tx.nudge("images")
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def visible(tx: Tx, request: Request, id: str) -> Row:
+    """The image, where the caller may see it. Raises NotFound."""
+    row = tx.get(images, id=id)
+    if row is None or not _may_see(tx, request.context, row):
+        raise NotFound(f"No image found with ID {id}")
+    return row
+
+
+def view(row: Row) -> dict[str, t.Any]:
+    """An image as clients see it: its properties stand beside its attributes."""
+    return {
+        **row.properties,
+        **{name: getattr(row, name) for name in BASE},
+        "tags": sorted(row.tags),
+        "created_at": clock.iso(row.created_at),
+        "updated_at": clock.iso(row.updated_at or row.created_at),
+        "self": f"/v2/images/{row.id}",
+        "file": f"/v2/images/{row.id}/file",
+        "schema": "/v2/schemas/image",
+    }
+
+
+def _facts(row: Row) -> ImageFacts:
+    return ImageFacts(row.id, row.name, row.status, row.disk_format, row.container_format, row.size, row.virtual_size,
+                      row.min_disk, row.min_ram, row.properties)  # fmt: skip
+
+
+def _may_see(tx: Tx, context: Context, row: Row) -> bool:
+    if context.is_admin or row.visibility in ("public", "community") or row.owner == context.project_id:
+        return True
+    return row.visibility == "shared" and tx.get(members, image_id=row.id, member_id=context.project_id) is not None
+
+
+def _new_target(request: Request) -> dict:
+    return {"project_id": request.context.project_id, "owner": request.context.project_id}
+
+
+def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
+    yield _scope(request, query)
+    for column, value in (("id", query.id), ("status", query.status), ("name", query.name), ("disk_format", query.disk_format),
+                          ("container_format", query.container_format), ("owner", query.owner), ("checksum", query.checksum)):  # fmt: skip
+        if value is not None:
+            yield images.c[column].in_(value.removeprefix("in:").split(",")) if value.startswith("in:") else images.c[column] == value
+    if query.protected is not None:
+        yield images.c.protected == (query.protected.lower() == "true")
+    yield images.c.os_hidden == ((query.os_hidden or "").lower() == "true")
+    if query.size_min is not None:
+        yield images.c.size >= query.size_min
+    if query.size_max is not None:
+        yield images.c.size <= query.size_max
+    for column, value in (("created_at", query.created_at), ("updated_at", query.updated_at)):
+        if value is not None:
+            yield _moment(column, value)
+    for tag in query.tag:
+        yield sa.cast(images.c.tags, sa.Text).contains(msgspec.json.encode(tag).decode(), autoescape=True)
+    known = set(ImageQuery.__struct_fields__)
+    for key, value in request.query:
+        if key not in known:
+            yield images.c.properties[key].as_string() == value
+
+
+def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
+    """What the caller may list: one's own, public ones, and those shared with one's project and accepted."""
+    c, me = images.c, request.context.project_id
+    status = query.member_status or "accepted"
+    shared = sa.select(members.c.image_id).where(members.c.member_id == me, *([] if status == "all" else [members.c.status == status]))
+    with_me = sa.and_(c.visibility == "shared", c.id.in_(shared))
+    mine = c.owner == me
+    match query.visibility:
+        case "public" | "private" | "community":
+            seen = sa.true() if request.context.is_admin or query.visibility != "private" else mine
+            return sa.and_(c.visibility == query.visibility, seen)
+        case "shared":
+            return sa.and_(c.visibility == "shared", sa.or_(mine, with_me, sa.true() if request.context.is_admin else sa.false()))
+        case "all":
+            return sa.true() if request.context.is_admin else sa.or_(mine, c.visibility.in_(("public", "community")), with_me)
+        case None:
+            if request.context.is_admin:
+                return sa.true() if query.owner or query.id else sa.or_(c.visibility != "community", mine)
+            return sa.or_(mine, c.visibility == "public", with_me)
+    raise BadRequest(f"Invalid visibility value: {query.visibility}; it is one of all, community, private, public, shared.")
+
+
+def _moment(column: str, value: str) -> sa.ColumnElement[bool]:
+    operator, _, text = value.partition(":") if value.split(":", 1)[0] in _COMPARE else ("eq", "", value)
+    try:
+        return _COMPARE[operator](images.c[column], clock.parse(text))
+    except ValueError:
+        raise BadRequest(f"Bad \"{column}\" query filter format. Use ISO 8601 DateTime notation.") from None
+
+
+_COMPARE: dict[str, t.Callable[[t.Any, t.Any], t.Any]] = {
+    "gt": lambda c, v: c > v, "gte": lambda c, v: c >= v, "lt": lambda c, v: c < v, "lte": lambda c, v: c <= v,
+    "eq": lambda c, v: c == v, "neq": lambda c, v: c != v,
+}  # fmt: skip
+
+
+def _order(query: ImageQuery) -> list[tuple[str, str]]:
+    if query.sort and (query.sort_key or query.sort_dir):
+        raise BadRequest("Old and new sorting syntax cannot be combined")
+    if query.sort:
+        pairs = [entry.partition(":") for entry in query.sort.split(",")]
+        return [(key, direction or "desc") for key, _, direction in pairs]
+    keys = query.sort_key or ["created_at"]
+    if len(query.sort_dir) > 1 and len(query.sort_dir) != len(keys):
+        raise BadRequest("Number of sort dirs does not match the number of sort keys")
+    directions = query.sort_dir * len(keys) if len(query.sort_dir) == 1 else query.sort_dir or ["desc"] * len(keys)
+    return list(zip(keys, directions, strict=False))
+
+

@@ -1,0 +1,100 @@
+"""Sharing an image with other projects, and their saying yes or no."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..kernel import clock
+from ..kernel.db import Row, Tx
+from ..kernel.http import Body, Forbidden, NotFound, OpenBody, Request, View
+from . import api, policy
+from .images import members, visible
+
+
+class MemberCreate(OpenBody):
+    member: str
+
+
+class MemberUpdate(Body):
+    status: t.Literal["accepted", "rejected", "pending"]
+
+
+class Member(View):
+    member_id: str
+    image_id: str
+    status: str
+    created_at: str
+    updated_at: str
+    schema: str = "/v2/schemas/member"
+
+
+class Members(View):
+    members: list[Member]
+    schema: str = "/v2/schemas/members"
+
+
+def _target(tx: Tx, request: Request, id: str, **_: str) -> dict:
+    return policy.against(request, visible(tx, request, id))
+
+
+def _member_target(tx: Tx, request: Request, id: str, member_id: str) -> dict:
+    return policy.against(request, visible(tx, request, id)) | {"member_id": member_id}
+
+
+@api.op("POST", "/images/{id}/members", policy=policy.ADD_MEMBER, target=_target, errors=(403, 404, 409))
+def create(tx: Tx, request: Request, id: str, body: MemberCreate) -> Member:
+    """Share an image with a project."""
+    row = _shared(tx, request, id)
+    return _view(tx.insert(members, image_id=row.id, member_id=body.member, status="pending"))
+
+
+@api.op("GET", "/images/{id}/members", policy=policy.GET_MEMBERS, target=_target, errors=(403, 404))
+def index(tx: Tx, request: Request, id: str) -> Members:
+    """List the projects that an image is shared with; they see themselves alone."""
+    row = _shared(tx, request, id)
+    rows = tx.rows(members, image_id=id, order=members.c.created_at)
+    mine = request.context.is_admin or row.owner == request.context.project_id
+    return Members(members=[_view(m) for m in rows if mine or m.member_id == request.context.project_id])
+
+
+@api.op("GET", "/images/{id}/members/{member_id}", policy=policy.GET_MEMBER, target=_member_target, errors=(404,))
+def show(tx: Tx, request: Request, id: str, member_id: str) -> Member:
+    """Show a project that an image is shared with."""
+    return _view(_find(tx, request, id, member_id))
+
+
+@api.op("PUT", "/images/{id}/members/{member_id}", policy=policy.MODIFY_MEMBER, target=_member_target, errors=(403, 404))
+def update(tx: Tx, request: Request, id: str, member_id: str, body: MemberUpdate) -> Member:
+    """Accept or reject an image that was shared with one's project."""
+    row = _find(tx, request, id, member_id)
+    tx.update(members, row.id, status=body.status)
+    return _view(_find(tx, request, id, member_id))
+
+
+@api.op("DELETE", "/images/{id}/members/{member_id}", policy=policy.DELETE_MEMBER, target=_target, status=204, errors=(403, 404))
+def delete(tx: Tx, request: Request, id: str, member_id: str) -> None:
+    """Stop sharing an image with a project."""
+    tx.delete(members, id=_find(tx, request, id, member_id).id)
+
+
+def _shared(tx: Tx, request: Request, id: str) -> Row:
+    row = visible(tx, request, id)
+    if row.visibility != "shared":
+        raise Forbidden("Only shared images have members.")
+    return row
+
+
+def _find(tx: Tx, request: Request, id: str, member_id: str) -> Row:
+    row = _shared(tx, request, id)
+    found = tx.get(members, image_id=id, member_id=member_id)
+    me = request.context
+    if found is None or not (me.is_admin or row.owner == me.project_id or member_id == me.project_id):
+        raise NotFound(f"{member_id} not found in the member list of the image {id}.")
+    return found
+
+
+def _view(row: Row) -> Member:
+    return Member(member_id=row.member_id, image_id=row.image_id, status=row.status, created_at=clock.iso(row.created_at) or "",
+                  updated_at=clock.iso(row.updated_at or row.created_at) or "")  # fmt: skip
+
+

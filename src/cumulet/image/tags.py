@@ -1,0 +1,31 @@
+"""Tags of images, one at a time."""
+
+from __future__ import annotations
+
+from ..kernel.db import Tx
+from ..kernel.http import BadRequest, NotFound, Request
+from . import api, policy
+from .attributes import checked
+from .images import images, visible
+
+
+def _target(tx: Tx, request: Request, id: str, tag: str) -> dict:
+    return policy.against(request, visible(tx, request, id))
+
+
+@api.op("PUT", "/images/{id}/tags/{tag}", policy=policy.MODIFY, target=_target, status=204, errors=(400, 404))
+def add(tx: Tx, request: Request, id: str, tag: str) -> None:
+    """Give an image a tag."""
+    row = visible(tx, request, id)
+    if len(tag) > 255:
+        raise BadRequest("Tag value too long, max 255 characters")
+    tx.update(images, id, tags=checked("tags", [*row.tags, tag]))
+
+
+@api.op("DELETE", "/images/{id}/tags/{tag}", policy=policy.MODIFY, target=_target, status=204, errors=(404,))
+def remove(tx: Tx, request: Request, id: str, tag: str) -> None:
+    """Take a tag from an image."""
+    row = visible(tx, request, id)
+    if tag not in row.tags:
+        raise NotFound(f"Tag {tag} not found on image {id}")
+    tx.update(images, id, tags=[other for other in row.tags if other != tag])

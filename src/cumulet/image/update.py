@@ -1,0 +1,110 @@
+"""Changing images by JSON patch (RFC 6902: add, replace, remove), and the states an administrator sets."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..kernel.db import Row, Tx
+from ..kernel.http import BadRequest, Conflict, Forbidden, Request, UnsupportedMediaType
+from . import api, policy
+from .attributes import BASE, READ_ONLY, checked, may_become
+from .images import images, view, visible
+
+MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
+DEFAULTS: dict[str, t.Any] = {"name": None, "disk_format": None, "container_format": None}
+"""Attributes that may be removed, and what they are then."""
+
+
+def _target(tx: Tx, request: Request, id: str) -> dict:
+    return policy.against(request, visible(tx, request, id))
+
+
+@api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409, 415))
+def update(tx: Tx, request: Request, id: str, body: list) -> dict:
+    """Change an image's attributes and properties, by a list of operations; all of them happen or none."""
+    media = request.headers.get("content-type", "").partition(";")[0]
+    if media not in MEDIA:
+        raise UnsupportedMediaType(f"Unsupported Content-Type {media}: {MEDIA[0]} is expected.")
+    row = visible(tx, request, id)
+    patch = _Patch(request, row)
+    for operation in body:
+        patch.apply(*_parts(operation))
+    if patch.values:
+        tx.update(images, id, **patch.values)
+    return view(visible(tx, request, id))
+
+
+@api.op("POST", "/images/{id}/actions/deactivate", policy=policy.DEACTIVATE, target=_target, status=204, errors=(403, 404))
+def deactivate(tx: Tx, request: Request, id: str) -> None:
+    """Keep an image's data from being downloaded."""
+    _turn(tx, visible(tx, request, id), "deactivated")
+
+
+@api.op("POST", "/images/{id}/actions/reactivate", policy=policy.REACTIVATE, target=_target, status=204, errors=(403, 404))
+def reactivate(tx: Tx, request: Request, id: str) -> None:
+    """Let an image's data be downloaded again."""
+    _turn(tx, visible(tx, request, id), "active")
+
+
+def _turn(tx: Tx, row: Row, status: str) -> None:
+    if row.status not in ("active", "deactivated"):
+        raise Forbidden(f"Not allowed to {'de' if status == 'deactivated' else 're'}activate image in status '{row.status}'")
+    tx.update(images, row.id, status=status)
+
+
+class _Patch:
+    """What a list of operations makes of a row."""
+
+    def __init__(self, request: Request, row: Row):
+        self.request, self.row = request, row
+        self.properties = dict(row.properties)
+        self.values: dict[str, t.Any] = {}
+
+    def apply(self, op: str, name: str, value: t.Any) -> None:
+        if name in READ_ONLY or name == "id":
+            raise Forbidden(f"Attribute '{name}' is read-only.")
+        if op == "remove":
+            self._remove(name)
+        elif name in BASE or name == "tags":
+            self._set(name, checked(name, value))
+        else:
+            if op == "replace" and name not in self.properties:
+                raise Conflict(f"Property {name} does not exist.")
+            self.properties[name] = checked(name, value)
+            self.values["properties"] = self.properties
+
+    def _set(self, name: str, value: t.Any) -> None:
+        if name in ("disk_format", "container_format") and self.row.status != "queued" and value != getattr(self.row, name):
+            raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
+        if name == "visibility" and value != self.row.visibility:
+            may_become(self.request, value, self.row.owner)
+        if name == "owner" and value != self.row.owner and not self.request.context.is_admin:
+            raise Forbidden("You are not permitted to modify 'owner' on this image.")
+        self.values[name] = value
+
+    def _remove(self, name: str) -> None:
+        if name in DEFAULTS:
+            self._set(name, DEFAULTS[name])
+        elif name in BASE or name == "tags":
+            raise Forbidden(f"Property {name} may not be removed.")
+        elif name not in self.properties:
+            raise Conflict(f"Property {name} does not exist.")
+        else:
+            del self.properties[name]
+            self.values["properties"] = self.properties
+
+
+def _parts(operation: t.Any) -> tuple[str, str, t.Any]:
+    """An operation's verb, attribute and value. Raises BadRequest."""
+    if not isinstance(operation, dict):
+        raise BadRequest("Operations must be JSON objects.")
+    verbs = [verb for verb in ("add", "replace", "remove") if verb in operation]
+    op = operation.get("op") or (verbs[0] if len(verbs) == 1 else None)
+    path = operation.get("path") if "op" in operation else operation.get(op or "")
+    if op not in ("add", "replace", "remove"):
+        raise BadRequest("Operation objects must contain exactly one member named \"add\", \"remove\", or \"replace\", or an \"op\" of these.")
+    if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:].rstrip("/") or len(path) < 2:
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
+    if op != "remove" and "value" not in operation:
+        raise BadRequest(f"Operation \"{op}\" requires a member named \"value\".")
+    return op, path[1:].replace("~1", "/").replace("~0", "~"), operation.get("value")

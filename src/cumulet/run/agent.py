@@ -1,0 +1,175 @@
+"""The agent: the one process that is root. It runs the drivers of its hosts and does what the bus brings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+import msgspec
+
+from ..compute.agent import register as register_compute
+from ..compute.agent.metadata import MetadataServer, MetadataStore
+from ..compute.drivers.base import ComputeDriver, Power
+from ..kernel.bus import AgentPort, Answer, Command, Event
+from ..kernel.bus.agent import Commands, Ledger
+from ..kernel.config import Config
+from ..kernel.log import get_logger
+from ..network.agent import register as register_network
+from ..network.drivers.base import NetworkDriver
+from ..volume.agent import register as register_volume
+from ..volume.drivers.base import VolumeDriver
+from .layout import Layout, uid_of
+from .public import gateway_of, public_cidr
+
+log = get_logger("agent")
+BEAT = 10.0
+
+
+class Host:
+    """One host: its drivers and commands."""
+
+    def __init__(self, name: str, compute: ComputeDriver, network: NetworkDriver, volume: VolumeDriver, ledger: Ledger,
+                 metadata: MetadataStore):  # fmt: skip
+        self.name, self.compute, self.network, self.volume = name, compute, network, volume
+        self.commands = Commands(ledger)
+        register_compute(self.commands, compute, metadata)
+        register_network(self.commands, network, metadata.addresses)
+        register_volume(self.commands, volume)
+
+
+class Agent:
+    """All hosts of one process: one real host, or many simulated ones."""
+
+    def __init__(self, config: Config, layout: Layout):
+        self.config, self.layout = config, layout
+        self.store = MetadataStore(layout.metadata, config.user)
+        self.metadata = MetadataServer(layout.metadata, config.user)
+        self.hosts: dict[str, Host] = {}
+        self.hellos: list[Event] = []
+        cidr = public_cidr(config, layout)
+        self.public = {"cidr": cidr, "gateway": gateway_of(cidr)}
+
+    async def run(self, port: AgentPort, hosts: dict[str, Host]) -> None:
+        """Open the drivers, then serve until told to end. Guests and networks stay as they are."""
+        self.port, self.hosts = port, hosts
+        for host in hosts.values():
+            await host.network.open()
+            await host.volume.open()
+            await host.compute.open(lambda id, power, name=host.name: self._power(name, id, power))
+            self.hellos.append(await self._hello(host))
+        await port.open(self._handle)
+        log.info("agent is up", hosts=len(hosts))
+        beating = asyncio.create_task(self._beat())
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
+        beating.cancel()
+        await port.close()
+        for host in hosts.values():
+            await host.compute.close()
+            await host.network.close()
+        self.metadata.close()
+
+    async def _handle(self, command: Command) -> Answer:
+        host = self.hosts.get(command.host)
+        if host is None:
+            return Answer(id=command.id, error="unknown", why=f"this agent has no host {command.host}")
+        return await host.commands.handle(command)
+
+    async def _hello(self, host: Host) -> Event:
+        capacity = await host.volume.capacity()
+        return Event(host=host.name, name="hello", data={
+            "compute": msgspec.to_builtins(await host.compute.resources()),
+            "volume": msgspec.to_builtins(capacity),
+            "network": {"tunnel_address": self.config.tunnel_address, "kind": self.config.network, "public": self.public},
+        })  # fmt: skip
+
+    async def _power(self, host: str, id: str, power: Power) -> None:
+        await self.port.emit(Event(host=host, name="power", data={"id": id, "power": str(power)}))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self.metadata.check()
+            await self.port.emit(Event(host=next(iter(self.hosts)), name="alive", data={"hosts": list(self.hosts)}))
+
+
+def build(agent: Agent) -> dict[str, Host]:
+    """The hosts that the configuration asks for."""
+    config, layout = agent.config, agent.layout
+    names = [socket.gethostname()] if config.hypervisor == "qemu" else [f"simulated-{i + 1:04d}" for i in range(config.hosts)]
+    return {name: _host(agent, name, config, layout) for name in names}
+
+
+def _host(agent: Agent, name: str, config: Config, layout: Layout) -> Host:
+    root = layout.agent / name
+    root.mkdir(exist_ok=True)
+    root.chmod(0o711)
+    net = _network(agent, root)
+    ledger = Ledger(root / "generations")
+    return Host(name, _compute(name, root, config, net), net, _volume(name, config, layout), ledger, agent.store)
+
+
+def _network(agent: Agent, root: Path) -> NetworkDriver:
+    config, layout = agent.config, agent.layout
+    if config.network == "simulated":
+        from ..network.drivers.simulated import SimulatedDriver
+
+        return SimulatedDriver(root=_directory(root / "network"))
+    from ..network.drivers.linux.driver import LinuxDriver
+    from ..network.drivers.linux.hostlinks import PublicNet
+    return LinuxDriver(
+        _directory(root / "network"), layout.tag,
+        public=PublicNet(name="public", **agent.public, uplink=config.public_uplink or None),
+        tunnel_ip=config.tunnel_address or None, owner=uid_of(config.user),
+        on_metadata_socket=agent.metadata.serve, on_metadata_gone=agent.metadata.gone,
+    )  # fmt: skip
+
+
+def _compute(name: str, root: Path, config: Config, net: NetworkDriver) -> ComputeDriver:
+    if config.hypervisor == "simulated":
+        from ..compute.drivers.simulated import SimulatedDriver
+
+        return SimulatedDriver(name, root=_directory(root / "compute"))
+    from ..compute.drivers.qemu.driver import QemuDriver
+
+    return QemuDriver(_directory(root / "compute"), name, net.tap, config.user if os.getuid() == 0 else None, config.accelerator)
+
+
+def _volume(name: str, config: Config, layout: Layout) -> VolumeDriver:
+    if config.hypervisor == "simulated":
+        from ..volume.drivers.simulated import SimulatedDriver
+
+        return SimulatedDriver(root=layout.volumes / name)
+    from ..volume.drivers.file import FileDriver
+
+    return FileDriver(layout.volumes, uid_of(config.user))
+
+
+def _directory(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    path.chmod(0o711)
+    return path
+
+
+async def main(config: Config, layout: Layout) -> None:
+    """Run the agent of this machine until a signal."""
+    agent = Agent(config, layout)
+    hosts = build(agent)
+    if config.bus:
+        from ..kernel.bus.amqp import AmqpPort
+
+        port: AgentPort = AmqpPort(config.bus, list(hosts), lambda: agent.hellos)
+    else:
+        from ..kernel.bus.local import LocalPort
+
+        port = LocalPort(layout.agent_socket, lambda: agent.hellos, {0, os.getuid(), uid_of(config.user)})
+    with contextlib.suppress(asyncio.CancelledError):
+        await agent.run(port, hosts)
+
+

@@ -1,0 +1,108 @@
+"""A control process: the APIs, the workers and reconcilers, or some of these, by its roles."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+import socket
+
+import msgspec
+import uvicorn
+
+from .. import identity
+from ..kernel import services
+from ..kernel.auth.policy import Policy, overrides
+from ..kernel.bus import Bus, Event
+from ..kernel.bus.local import LocalBus
+from ..kernel.config import Config
+from ..kernel.db import Database
+from ..kernel.http.application import Application
+from ..kernel.log import get_logger
+from ..kernel.runtime import Runtime
+from ..kernel.work import RECONCILERS, Worker
+from ..kernel.work.probe import from_environment
+from .layout import Layout
+from .migrate import upgrade
+from .seed import seed_images, seed_public, seed_rows
+
+log = get_logger("control")
+SERVICES = ("identity", "image", "placement", "compute", "network", "volume", "root")
+
+
+def build(config: Config, layout: Layout) -> Runtime:
+    """What every role stands on."""
+    apis = services.load(*SERVICES)
+    db = Database(config.database_url)
+    bus: Bus
+    if config.bus:
+        from ..kernel.bus.amqp import AmqpBus
+
+        bus = AmqpBus(config.bus)
+    else:
+        bus = LocalBus([layout.agent_socket])
+    rules = [rule for api in apis.values() for rule in api.rules.values()]
+    runtime = Runtime(config=config, db=db, bus=bus, policy=Policy(rules, overrides(layout.root / "policy.yaml")),
+                      apis=apis, authenticate=identity.authenticate)  # fmt: skip
+    db.on_nudge = bus.nudge
+    services.listen(runtime)
+    bus.on_event(functools.partial(_hello, runtime))
+    return runtime
+
+
+async def main(config: Config, layout: Layout, roles: frozenset[str], listening: socket.socket | None) -> None:
+    """Serve until a signal. `listening` is the API's socket, opened by whoever started this process."""
+    await asyncio.to_thread(upgrade, config.database_url)
+    runtime = build(config, layout)
+    if layout.seed.exists():
+        wanted = msgspec.json.decode(layout.seed.read_bytes())
+        await runtime.db.write(lambda tx: seed_rows(tx, runtime, wanted))
+    await runtime.bus.open()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    running = []
+    if "worker" in roles:
+        running.append(asyncio.create_task(Worker(runtime, from_environment()).run()))
+        running += [asyncio.create_task(kind(runtime).run()) for kind in RECONCILERS]
+    server = None
+    if "api" in roles:
+        server = _server(runtime, config)
+        running.append(asyncio.create_task(server.serve([listening] if listening else None)))
+        running.append(asyncio.create_task(seed_images(runtime, layout)))
+    log.info("control process is up", roles=",".join(sorted(roles)))
+    await stop.wait()
+    if server:
+        server.should_exit = True
+        await asyncio.sleep(0)
+    for task in running:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*running, return_exceptions=True)
+    await runtime.bus.close()
+    runtime.db.close()
+
+
+async def _hello(runtime: Runtime, event: Event) -> None:
+    """The first host says which addresses the external network has; with it there, the cloud is of use."""
+    if event.name == "hello":
+        public = event.data["network"]["public"]
+        await runtime.db.write(lambda tx: seed_public(tx, public["cidr"], public["gateway"]))
+        runtime.shared["hosts"] = True
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+def _server(runtime: Runtime, config: Config) -> uvicorn.Server:
+    host, _, port = config.listen.rpartition(":")
+    return _Server(uvicorn.Config(
+        Application(runtime), host=host, port=int(port), loop="none", http="httptools", ws="websockets", lifespan="off",
+        log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
+    ))  # fmt: skip

@@ -1,0 +1,39 @@
+"""The external network's addresses: chosen once for a cloud, free on its machine."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pyroute2 import IPRoute
+
+from ..kernel.config import Config
+from .layout import Layout
+
+
+def public_cidr(config: Config, layout: Layout) -> str:
+    """The configured CIDR, or the one chosen before, or the first of 172.24.4.0/24 to 172.24.254.0/24 that the
+    machine has no route to."""
+    if config.public_network:
+        return str(ipaddress.ip_network(config.public_network))
+    kept = layout.agent / "public-network"
+    if kept.exists():
+        return kept.read_text().strip()
+    taken = _routed()
+    chosen = next(
+        candidate for third in range(4, 255)
+        if not any((candidate := ipaddress.ip_network(f"172.24.{third}.0/24")).overlaps(other) for other in taken)
+    )  # fmt: skip
+    kept.write_text(f"{chosen}\n")
+    return str(chosen)
+
+
+def gateway_of(cidr: str) -> str:
+    """The machine's own address on the external network: the first."""
+    return str(next(ipaddress.ip_network(cidr).hosts()))
+
+
+def _routed() -> list[ipaddress.IPv4Network]:
+    with IPRoute() as ip:
+        routes = ip.get_routes(family=2)
+        found = [(r.get_attr("RTA_DST"), r["dst_len"]) for r in routes]
+    return [ipaddress.ip_network(f"{address}/{length}") for address, length in found if address]
