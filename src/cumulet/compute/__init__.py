@@ -22,3 +22,8 @@ api.rule("admin_api", "is_admin:True or role:admin", "Default rule for most admi
 api.rule("project_manager_or_admin", "(role:manager and project_id:%(project_id)s) or rule:context_is_admin")
 api.rule("project_member_or_admin", "(role:member and project_id:%(project_id)s) or rule:context_is_admin")
 api.rule("project_reader_or_admin", "(role:reader and project_id:%(project_id)s) or rule:context_is_admin")
+
+from .events import host_event  # noqa: E402
+from .flavors import add_flavor  # noqa: E402
+
+__all__ = ["ADMIN", "ANY", "PROJECT_MEMBER", "PROJECT_READER", "add_flavor", "api", "host_event"]

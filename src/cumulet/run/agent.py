@@ -145,7 +145,7 @@ def _volume(name: str, config: Config, layout: Layout) -> VolumeDriver:
     if config.hypervisor == "simulated":
         from ..volume.drivers.simulated import SimulatedDriver
 
-        return SimulatedDriver(root=layout.volumes / name)
+        return SimulatedDriver(state=layout.volumes / f"{name}.json")
     from ..volume.drivers.file import FileDriver
 
     return FileDriver(layout.volumes, uid_of(config.user))

@@ -1,0 +1,1 @@
+"""Servers: everything that is done with them."""

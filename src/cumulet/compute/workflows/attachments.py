@@ -1,0 +1,45 @@
+"""A server's volumes, as its workflows connect and let go of them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ... import volume
+from ...kernel.db import Row, Tx
+from ...kernel.runtime import Runtime
+from ...kernel.work import Retry, StepFailed
+from ..servers.tables import block_devices, servers
+
+
+def volumes_of(tx: Tx, server_id: str) -> list[Row]:
+    return tx.all(sa.select(block_devices).where(block_devices.c.server_id == server_id, block_devices.c.volume_id.is_not(None)))
+
+
+async def connect_volumes(runtime: Runtime, server_id: str) -> None:
+    """Make every volume of a server reachable from its host, and write down how. Raises Retry while one is still
+    being made, StepFailed where one failed."""
+    host, disks = await runtime.db.read(lambda tx: (tx.get(servers, id=server_id).host, volumes_of(tx, server_id)))
+    for disk in disks:
+        state = await runtime.db.read(lambda tx, id=disk.volume_id: volume.state(tx, id))
+        if state in ("creating", "downloading"):
+            raise Retry(f"volume {disk.volume_id} is being made", 0.2)
+        if state.startswith("error"):
+            raise StepFailed(f"Volume {disk.volume_id} could not be made: its status is {state}.")
+        connection = await volume.connect(runtime, disk.volume_id, host)
+        await runtime.db.write(lambda tx, disk=disk, c=connection: attached(tx, disk, c, host))
+
+
+async def disconnect_volumes(runtime: Runtime, server_id: str) -> None:
+    await runtime.db.write(lambda tx: [detached(tx, disk) for disk in volumes_of(tx, server_id)])
+
+
+def attached(tx: Tx, disk: Row, connection: dict, host: str) -> None:
+    """Both sides' rows of an attachment that is made."""
+    attachment = volume.attach(tx, disk.volume_id, server_id=disk.server_id, host=host, mountpoint=disk.device_name)
+    tx.update(block_devices, disk.id, connection=connection, attachment_id=attachment)
+
+
+def detached(tx: Tx, disk: Row) -> None:
+    """Both sides' rows of an attachment that is no more; the disk stays listed with the server."""
+    volume.detach(tx, disk.volume_id, server_id=disk.server_id)
+    tx.update(block_devices, disk.id, connection=None, attachment_id=None)

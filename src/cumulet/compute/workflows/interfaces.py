@@ -1,0 +1,62 @@
+"""Adding a network card to a server that is there, and taking one away."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ... import network
+from ...kernel.db import Tx
+from ...kernel.work import Saga, step
+from ..servers.tables import nics, servers
+from .volumes import update_machine
+
+
+class AttachInterface(Saga):
+    """`port` is bound to the server's host already, in the rows."""
+
+    deadline = dt.timedelta(minutes=5)
+
+    @step
+    async def network(self) -> None:
+        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
+        await network.realize(self.runtime, row.host)
+
+    @network.undo
+    def network(self, tx: Tx) -> None:
+        forget_card(tx, self.subject, self.state["port"])
+
+    @step
+    async def plug(self) -> None:
+        await update_machine(self)
+
+    @plug.undo
+    async def plug(self) -> None:
+        await self.runtime.db.write(lambda tx: forget_card(tx, self.subject, self.state["port"]))
+        await update_machine(self)
+
+
+class DetachInterface(Saga):
+    """Takes the card from the guest, then the port from the host."""
+
+    deadline = dt.timedelta(minutes=5)
+
+    @step
+    def forget(self, tx: Tx) -> dict:
+        card = tx.get(nics, server_id=self.subject, port_id=self.state["port"])
+        if card is not None:
+            tx.delete(nics, id=card.id)
+        return {"ours": card.ours if card else self.state.get("ours", False)}
+
+    @step
+    async def unplug(self) -> None:
+        await update_machine(self)
+
+    def succeeded(self, tx: Tx) -> None:
+        network.release_port(tx, self.state["port"], delete=self.state["ours"])
+
+
+def forget_card(tx: Tx, server_id: str, port_id: str) -> None:
+    card = tx.get(nics, server_id=server_id, port_id=port_id)
+    if card is not None:
+        network.release_port(tx, port_id, delete=card.ours)
+        tx.delete(nics, id=card.id)

@@ -1,0 +1,112 @@
+"""Resizing on the server's own host: power off, another description, power on; and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from ... import placement
+from ...kernel.db import Row, Tx
+from ...kernel.work import Saga, step
+from ..servers import states
+from ..servers.states import Task, Vm
+from ..servers.tables import block_devices, servers
+from .faults import fault
+from .machine import describe
+
+
+class _Reshape(Saga):
+    deadline = dt.timedelta(minutes=15)
+
+    async def power_off(self) -> None:
+        row = await self.row()
+        await self.call(row.host, "compute.stop", timeout=120, id=row.id, grace=self.runtime.config.stop_grace_seconds)
+
+    async def power_on(self) -> None:
+        """Run the server as its rows now say, unless it was stopped when this began."""
+        row = await self.row()
+        stopped = (row.resize or {}).get("stopped", False)
+        machine = await self.runtime.db.read(lambda tx: describe(tx, self.runtime, row.id, self.generation, running=not stopped))
+        await self.call(row.host, "compute.update" if stopped else "compute.start", timeout=120, machine=machine)
+
+    async def row(self) -> Row:
+        return await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
+
+
+class ResizeServer(_Reshape):
+    """`flavor` is what the server becomes; what it was is in its `resize`."""
+
+    @step
+    async def stop(self) -> None:
+        await self.power_off()
+
+    @stop.undo
+    async def stop(self) -> None:
+        await self.power_on()
+
+    @step
+    def reshape(self, tx: Tx) -> None:
+        reshape(tx, self.subject, self.state["flavor"], Task.RESIZE_FINISH)
+
+    @reshape.undo
+    def reshape(self, tx: Tx) -> None:
+        row = tx.get(servers, id=self.subject)
+        reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
+
+    @step
+    async def start(self) -> None:
+        await self.power_on()
+
+    @start.undo
+    async def start(self) -> None:
+        await self.power_off()
+
+    def succeeded(self, tx: Tx) -> None:
+        row = tx.get(servers, id=self.subject)
+        tx.update(servers, row.id, vm_state=Vm.RESIZED, task_state=None, power_state=_power(row))
+
+    def failed(self, tx: Tx, why: str) -> None:
+        row = tx.get(servers, id=self.subject)
+        placement.release(tx, row.id)
+        placement.move(tx, row.resize["consumer"], row.id)
+        tx.update(servers, row.id, task_state=None, resize=None, fault=fault(why), **settled_state(row))
+
+
+class RevertResize(_Reshape):
+    @step
+    async def stop(self) -> None:
+        await self.power_off()
+
+    @step
+    def reshape(self, tx: Tx) -> None:
+        row = tx.get(servers, id=self.subject)
+        reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
+
+    @step
+    async def start(self) -> None:
+        await self.power_on()
+
+    def succeeded(self, tx: Tx) -> None:
+        row = tx.get(servers, id=self.subject)
+        placement.release(tx, row.id)
+        placement.move(tx, row.resize["consumer"], row.id)
+        tx.update(servers, row.id, task_state=None, resize=None, **settled_state(row))
+
+    def failed(self, tx: Tx, why: str) -> None:
+        tx.update(servers, self.subject, vm_state=Vm.ERROR, task_state=None, fault=fault(why))
+
+
+def reshape(tx: Tx, id: str, flavor: dict[str, t.Any], task: Task) -> None:
+    """Give a server a flavor, in its rows."""
+    tx.update(servers, id, flavor=flavor, vcpus=flavor["vcpus"], memory_mib=flavor["ram"], task_state=task)
+    tx.update(block_devices, {"server_id": id, "boot_index": 0, "destination_type": "local"}, size_gib=flavor["disk"])
+
+
+def settled_state(row: Row) -> dict[str, t.Any]:
+    """What a server is once a resize is over: running, or stopped where it was."""
+    stopped = (row.resize or {}).get("stopped", False)
+    return {"vm_state": Vm.STOPPED if stopped else Vm.ACTIVE, "power_state": _power(row)}
+
+
+def _power(row: Row) -> int:
+    return states.SHUTDOWN if (row.resize or {}).get("stopped", False) else states.RUNNING
