@@ -16,11 +16,13 @@ from pathlib import Path
 
 import debian
 import disk
+import initramfs
 import modules
 import tree
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 20_000_000
+"""Bytes that the image may take."""
 
 TOOLS = {
     "apt-get": "apt",
@@ -71,16 +73,13 @@ def build(output: Path, cache: Path) -> None:
         packages = work / "packages"
         debian.unpack(archives, packages)
         root = tree.plan(packages, HERE / "files")
-        initramfs = add_kernel(root, packages, kernel.removeprefix("linux-image-"), work)
+        add_kernel(root, packages, kernel.removeprefix("linux-image-"), work)
         say(f"writing a file system of {len(root.nodes)} files")
         filesystem, raw = work / "root.ext4", work / "disk.raw"
         disk.make_filesystem(filesystem, root, work)
-        disk.make_disk(raw, filesystem, disk.boot_loader(initramfs, work))
+        disk.make_disk(raw, filesystem, disk.boot_loader(work))
         say("compressing")
-        disk.make_qcow2(raw, output)
-    size = output.stat().st_size
-    if size > LIMIT:
-        raise debian.BuildError(f"{output} takes {size} bytes, over the limit of {LIMIT}: drop something from it")
+        size = disk.make_qcow2(raw, output, LIMIT)
     say(f"{output}: {size / 1e6:.1f} MB")
 
 
@@ -95,21 +94,28 @@ def check_tools() -> None:
         raise debian.BuildError(f"missing {', '.join(missing)}: run `apt-get install {' '.join(sorted(packages))}`")
 
 
-def add_kernel(root: tree.Tree, packages: Path, version: str, work: Path) -> list[str]:
-    """Add the kernel and its modules to the tree; returns GRUB's arguments for the initramfs."""
-    directory = f"usr/lib/modules/{version}"
-    found = modules.Modules(packages / "lib/modules" / version)
-    early = found.closure(modules.ROOT_DISK)
+def add_kernel(root: tree.Tree, packages: Path, version: str, work: Path) -> None:
+    """Add the kernel, its modules and the initramfs to the tree."""
+    directory = f"lib/modules/{version}"
+    found = modules.Modules(packages / directory)
     everything = found.closure(modules.ROOT_DISK + modules.DEVICES)
-    root.file("boot/vmlinuz", packages / f"boot/vmlinuz-{version}")
-    for file in everything:
-        root.file(f"{directory}/{file.relative_to(found.directory)}", file)
+    files = {f"{directory}/{file.relative_to(found.directory)}": file for file in everything}
     for name, content in found.indexes(everything).items():
-        (work / name).write_bytes(content)
-        root.file(f"{directory}/{name}", work / name)
-    early_paths = [f"{directory}/{file.relative_to(found.directory)}" for file in early]
-    own = [f"{directory}/modules.dep", "usr/bin/busybox"]
-    return ["newc:init:/usr/lib/guest/init", *(f"newc:{path.removeprefix('usr/')}:/{path}" for path in own + early_paths)]
+        files[f"{directory}/{name}"] = written(work / name, content)
+    for path, file in files.items():
+        root.file(f"usr/{path}", file)
+    root.file("boot/vmlinuz", packages / f"boot/vmlinuz-{version}")
+    needed = {*found.closure(modules.ROOT_DISK), work / "modules.dep"}
+    early = {"init": HERE / "initramfs-init"} | {path: file for path, file in files.items() if file in needed}
+    head, tail = initramfs.around_shell(early, packages / "bin/busybox")
+    root.file("boot/initrd.head", written(work / "initrd.head", head))
+    root.file("boot/initrd.tail", written(work / "initrd.tail", tail))
+
+
+def written(path: Path, content: bytes) -> Path:
+    """Write a file of the work directory and return where it is."""
+    path.write_bytes(content)
+    return path
 
 
 if __name__ == "__main__":

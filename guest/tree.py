@@ -12,6 +12,7 @@ LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 PROGRAMS = {
     "usr/bin/busybox": ("bin/busybox", 0o755),
+    "usr/bin/bash": ("bin/bash", 0o755),
     "usr/bin/dropbear": ("usr/sbin/dropbear", 0o755),
     "usr/bin/dropbearkey": ("usr/bin/dropbearkey", 0o755),
     "usr/bin/dbclient": ("usr/bin/dbclient", 0o755),
@@ -37,6 +38,7 @@ SONAMES = (
     "libcom_err.so.2",
     "libblkid.so.1",
     "libuuid.so.1",
+    "libtinfo.so.6",
 )
 
 LINKS = {
@@ -48,6 +50,7 @@ LINKS = {
     "usr/lib64": "lib/x86_64-linux-gnu",
     "var/run": "../run",
     "etc/mtab": "../proc/self/mounts",
+    "usr/bin/ping6": "ping",
     "usr/bin/ssh": "dbclient",
     "usr/bin/mkfs.ext2": "mke2fs",
     "usr/bin/mkfs.ext3": "mke2fs",

@@ -57,7 +57,7 @@ class VolumeDisk(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A volume, reached through what its volume driver said of it in `connection`.
 
     `connection` is `{"driver": "file", "path": ..., "format": "raw"}` or, later, rbd, iscsi, nbd.
-    The guest sees `id` (without dashes, first 20 characters) as the disk's serial number.
+    The guest sees the first 20 characters of `id` as the disk's serial number.
     """
 
     id: str
@@ -174,6 +174,7 @@ class ComputeDriver(Protocol):
 
     async def list(self) -> list[Found]:
         """Every machine with a directory on this host, whatever it is doing."""
+        ...
 
     async def start(self, machine: Machine) -> None:
         """Make what is missing (directory, disks, config drive) and run the guest. A suspended one resumes."""
@@ -207,8 +208,10 @@ class ComputeDriver(Protocol):
 
     async def console_log(self, id: str, lines: int | None) -> str:
         """The last `lines` lines that the guest wrote to its serial port (all that is kept, for None)."""
+        ...
 
     async def console_path(self, id: str, kind: str) -> str:
         """The UNIX socket of the guest's console; kind is `serial` or `vnc`. A running guest only."""
+        ...
 
     async def statistics(self, id: str) -> Statistics: ...

@@ -1,0 +1,110 @@
+"""A host for tests of the QEMU driver: a directory, and taps in the network namespace that the test runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from compute_guest import write_image
+
+from cumulet.compute.drivers.base import Nic, Power, VolumeDisk
+from cumulet.compute.drivers.qemu import QemuDriver
+from cumulet.compute.drivers.qemu.launch import find
+from cumulet.compute.drivers.qemu.qmp import connect_unix
+
+
+class QemuWorld:
+    """`user` None runs QEMU as the user of the tests."""
+
+    def __init__(self, path: Path, user: str | None = "nobody"):
+        self.path, self.user, self.heard = path, user, []
+        self._driver: QemuDriver | None = None
+
+    async def driver(self) -> QemuDriver:
+        await self.close()
+        self._driver = QemuDriver(self.path / "host", "host-1", tap_name, self.user, accelerator="tcg")
+        await self._driver.open(self._hear)
+        return self._driver
+
+    async def close(self) -> None:
+        if self._driver is not None:
+            await self._driver.close()
+
+    async def clear(self) -> None:
+        """Destroy every server that a test left."""
+        driver = await self.driver()
+        for found in await driver.list():
+            await driver.destroy(found.id)
+        await self.close()
+
+    def image(self) -> Path:
+        path = self.path / "image"
+        return path if path.exists() else write_image(path)
+
+    def volume(self) -> VolumeDisk:
+        id = str(uuid.uuid4())
+        path = self.path / f"volume-{id}"
+        with path.open("wb") as file:
+            file.truncate(1 << 20)
+        path.chmod(0o600)
+        return VolumeDisk(id=id, connection={"driver": "file", "path": str(path), "format": "raw"})
+
+    def nic(self) -> Nic:
+        port = str(uuid.uuid4())
+        subprocess.run(["ip", "tuntap", "add", tap_name(port), "mode", "tap"], check=True)
+        subprocess.run(["ip", "link", "set", tap_name(port), "up"], check=True)
+        return Nic(port_id=port, mac="fa:16:3e:00:00:01", mtu=1450)
+
+    def leftovers(self, id: str) -> list[str]:
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{id}")]
+        files = [str(path) for path in self.path.glob(f"host/**/{id}*")]
+        return groups + files + [f"process {pid}" for key, pid in self._processes().items() if key == id]
+
+    async def crash(self, id: str) -> None:
+        os.kill(self._processes()[id], signal.SIGKILL)
+
+    async def power_off(self, id: str) -> None:
+        """The guest switches off when it is sent a `q` on its serial port."""
+        with socket.socket(socket.AF_UNIX) as serial:
+            connect_unix(serial, Path(await self._driver.console_path(id, "serial")))
+            serial.sendall(b"q")
+            async with asyncio.timeout(20):
+                while not self.heard:
+                    await asyncio.sleep(0.02)
+
+    def _processes(self) -> dict[str, int]:
+        return find(self.path.resolve() / "host/servers")
+
+    async def _hear(self, id: str, power: Power) -> None:
+        self.heard.append((id, power))
+
+    def end_processes(self) -> None:
+        """End the guests that a test left running."""
+        for pid in self._processes().values():
+            os.kill(pid, signal.SIGKILL)
+
+
+def tap_name(port_id: str) -> str:
+    """The tap of a port."""
+    return f"tap{port_id[:11]}"
+
+
+@contextmanager
+def qemu_world(**options: object) -> Iterator[QemuWorld]:
+    """A host that is gone afterwards with all its guests."""
+    path = Path(tempfile.mkdtemp(prefix="cumulet-"))
+    world = QemuWorld(path, **options)
+    try:
+        yield world
+    finally:
+        world.end_processes()
+        shutil.rmtree(path)
