@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cumulet.kernel import log
 
 log.configure("error")
-sys.path.insert(0, str(Path(__file__).parent))
 
-DATABASES = ["sqlite", *(["postgresql"] if os.environ.get("CUMULET_TEST_POSTGRESQL") else [])]
+POSTGRESQL = os.environ.get("CUMULET_TEST_POSTGRESQL")
+DATABASES = ["sqlite", *(["postgresql"] if POSTGRESQL else [])]
 
 
 @pytest.fixture(scope="session", params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty database of each kind that the run has."""
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+    """A database of each kind that the run has, this test process' own."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('db')}/cloud.db"
-    return os.environ["CUMULET_TEST_POSTGRESQL"]
+    assert POSTGRESQL
+    name = f"test_{worker_id}"
+    engine = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        quoted = engine.dialect.identifier_preparer.quote(name)
+        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {quoted}"))  # noqa: S608
+        connection.execute(sa.text(f"CREATE DATABASE {quoted}"))  # noqa: S608
+    engine.dispose()
+    return str(sa.make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False))

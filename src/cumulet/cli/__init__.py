@@ -52,7 +52,7 @@ def main() -> None:
 @BUS
 def up(data: str | None, detach: bool, **flags: t.Any) -> None:
     """Start a cloud on this machine."""
-    from . import up as command
+    from . import cloud as command
 
     command.up(configured(data, **flags), detach)
 
@@ -61,7 +61,7 @@ def up(data: str | None, detach: bool, **flags: t.Any) -> None:
 @DATA
 def down(data: str | None) -> None:
     """Stop a cloud. Its guests, networks and data stay for the next `up`, unless --data is removed."""
-    from . import up as command
+    from . import cloud as command
 
     command.down(configured(data))
 
@@ -70,7 +70,7 @@ def down(data: str | None) -> None:
 @DATA
 def status(data: str | None) -> None:
     """Say what runs."""
-    from . import up as command
+    from . import cloud as command
 
     sys.exit(command.status(configured(data)))
 
@@ -79,7 +79,7 @@ def status(data: str | None) -> None:
 @DATA
 def doctor(data: str | None) -> None:
     """Check the machine and the cloud: for each thing wrong, a sentence and a command."""
-    from . import doctor as command
+    from . import diagnosis as command
 
     sys.exit(command.doctor(configured(data)))
 
@@ -90,7 +90,7 @@ def doctor(data: str | None) -> None:
 @click.argument("process", required=False, type=click.Choice(["control", "agent", "supervisor"]))
 def logs(data: str | None, follow: bool, process: str | None) -> None:
     """Show the cloud's logs."""
-    from . import up as command
+    from . import cloud as command
 
     command.logs(configured(data), follow, process)
 
@@ -104,7 +104,7 @@ def logs(data: str | None, follow: bool, process: str | None) -> None:
 @click.option("--fd", type=int, hidden=True)
 def serve(data: str | None, roles: str, fd: int | None, **flags: t.Any) -> None:
     """Run a control process in the foreground."""
-    from . import serve as command
+    from . import processes as command
 
     command.serve(configured(data, **flags), frozenset(roles.split(",")), fd)
 
@@ -117,7 +117,7 @@ def serve(data: str | None, roles: str, fd: int | None, **flags: t.Any) -> None:
 @BUS
 def agent(data: str | None, **flags: t.Any) -> None:
     """Run this machine's agent in the foreground, as root."""
-    from . import serve as command
+    from . import processes as command
 
     command.agent(configured(data, **flags))
 

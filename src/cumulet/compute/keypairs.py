@@ -17,6 +17,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Body, NotFound, Query, Request, View, paged, since
 from ..kernel.http.wire import UNSET, Page, UnsetType
 from . import api
+from .quota_limits import quota_limits, refuse_over
 
 # -- table ---------------------------------------------------------------------------------------------------------
 
@@ -78,6 +79,7 @@ def create(tx: Tx, request: Request, body: KeypairCreate) -> Keypair:
     """Import a public key or, before 2.92, have a pair made."""
     user = body.user_id or request.context.user_id
     request.enforce(CREATE, {"user_id": user})
+    _check_quota(tx, request, user)
     private = UNSET
     public = body.public_key
     if public is UNSET:
@@ -142,6 +144,12 @@ def _marker(tx: Tx, user: str, query: KeypairQuery) -> str | None:
     if row is None:
         raise BadRequest(f"marker [{query.marker}] not found")
     return row.id
+
+
+def _check_quota(tx: Tx, request: Request, user: str) -> None:
+    used = tx.scalar(sa.select(sa.func.count()).where(keypairs.c.user_id == user)) or 0
+    limits = quota_limits(tx, request.context.project_id or "", user)
+    refuse_over(limits, {"key_pairs": used}, {"key_pairs": 1})
 
 
 def _view(row: Row, **more: t.Any) -> Keypair:

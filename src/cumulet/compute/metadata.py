@@ -36,7 +36,7 @@ def files(tx: Tx, row: Row) -> dict[str, bytes]:
 def ec2_values(tx: Tx, row: Row) -> dict[str, t.Any]:
     """The EC2 tree as nested values; a text is a file, a mapping a directory."""
     cards = network.interfaces(tx, [row.id]).get(row.id, [])
-    fixed = [ip for card in cards for ip in card.fixed_ips if ip.version == 4]
+    fixed = [ip for card in cards for ip in card.addresses if ip.version == 4]
     floating = [address for ip in fixed for address in ip.floating]
     values: dict[str, t.Any] = {
         "ami-id": ec2_id("ami", row.image_id or ""), "ami-launch-index": str(row.launch_index), "ami-manifest-path": "",

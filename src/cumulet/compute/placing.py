@@ -13,7 +13,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest
 from .aggregates import metadata_of_hosts, zones_of_hosts
 from .hosts import COMPUTE, compute_hosts, compute_services, is_up
-from .scheduler import Ask, Hosts, pick
+from .scheduler import Ask, Hosts, NoValidHost, pick
 from .server_groups import affinity
 from .servers.tables import servers
 
@@ -29,7 +29,10 @@ def place(tx: Tx, server: Row, local_gib: int, *, zone: str | None = None, host:
         raise BadRequest(f"The requested availability zone is not available: {zone}")
     ask = _ask(tx, server, flavor, resources, zone, host, avoid)
     chosen = pick(hosts, ask)
-    placement.claim(tx, consumer or server.id, providers[chosen], resources, server.project_id, server.user_id)
+    try:
+        placement.claim(tx, consumer or server.id, providers[chosen], resources, server.project_id, server.user_id)
+    except placement.NoCapacity as error:
+        raise NoValidHost(f"No valid host was found. {error}") from None
     return hosts.names[chosen]
 
 
@@ -53,9 +56,9 @@ def _hosts(tx: Tx) -> tuple[Hosts, list[str]]:
     return Hosts(
         names=names,
         enabled=np.array([not services[n].disabled and is_up(services[n]) for n in names], dtype=bool),
-        free_vcpus=np.array([p.free("VCPU") for p in found], dtype=np.int64),
-        free_memory=np.array([p.free("MEMORY_MB") for p in found], dtype=np.int64),
-        free_disk=np.array([p.free("DISK_GB") for p in found], dtype=np.int64),
+        free_vcpus=np.array([p.largest("VCPU") for p in found], dtype=np.int64),
+        free_memory=np.array([p.largest("MEMORY_MB") for p in found], dtype=np.int64),
+        free_disk=np.array([p.largest("DISK_GB") for p in found], dtype=np.int64),
         zones=[zones.get(n, "nova") for n in names],
         traits=[frozenset(p.traits) for p in found],
         hypervisors=[facts[p.id].hypervisor_type for p in found],

@@ -1,16 +1,13 @@
 """Images: what servers and volumes start from. Glance's API, version 2.
 
-Other services use what is exported here; the functions that take a transaction are called inside theirs.
+Other services use what is named below; the functions that take a transaction are called inside theirs.
 """
 
-from ..kernel.http import Api, ImageDialect
+from ..kernel.exports import lazily
 
-api = Api(
-    "image", prefix="/image", base="/v2", dialect=ImageDialect(),
-    forbidden="You are not authorized to complete {rule} action.",
-)  # fmt: skip
-
-from .images import ImageFacts, Stored, abandon, find, reserve, stored  # noqa: E402
-from .data import add_file, adopt, incoming  # noqa: E402
-
-__all__ = ["ImageFacts", "Stored", "abandon", "add_file", "adopt", "api", "find", "incoming", "reserve", "stored"]
+__getattr__ = lazily(
+    __name__,
+    service="api",
+    images="ImageFacts Stored abandon find reserve stored",
+    data="add_file adopt incoming",
+)

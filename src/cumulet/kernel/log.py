@@ -14,22 +14,23 @@ class Logger:
     """A named logger. Events are short sentences; what varies goes into fields."""
 
     def __init__(self, name: str):
-        self._log = structlog.get_logger(name).bind(logger=name)
+        self._name = name
+        self._log = structlog.get_logger()  # bound at each line: this runs before logging is set up
 
     def debug(self, event: str, **fields: t.Any) -> None:
-        self._log.debug(event, **fields)
+        self._log.debug(event, logger=self._name, **fields)
 
     def info(self, event: str, **fields: t.Any) -> None:
-        self._log.info(event, **fields)
+        self._log.info(event, logger=self._name, **fields)
 
     def warning(self, event: str, **fields: t.Any) -> None:
-        self._log.warning(event, **fields)
+        self._log.warning(event, logger=self._name, **fields)
 
     def error(self, event: str, **fields: t.Any) -> None:
-        self._log.error(event, **fields)
+        self._log.error(event, logger=self._name, **fields)
 
     def exception(self, event: str, **fields: t.Any) -> None:
-        self._log.error(event, exc_info=True, **fields)
+        self._log.error(event, logger=self._name, exc_info=True, **fields)
 
     @contextlib.contextmanager
     def bound(self, **fields: t.Any) -> t.Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import importlib
 import signal
 import socket
 
@@ -20,6 +21,7 @@ from ..kernel.config import Config
 from ..kernel.db import Database
 from ..kernel.http.application import Application
 from ..kernel.log import get_logger
+from ..kernel.privilege import give
 from ..kernel.runtime import Runtime
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
@@ -28,6 +30,9 @@ from .migrate import upgrade
 from .seed import seed_images, seed_public, seed_rows
 
 log = get_logger("control")
+LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.protocols.websockets.websockets_sansio_impl")  # fmt: skip
+"""What libraries import only when it is needed, when this process may no longer be able to read it."""
 SERVICES = ("identity", "image", "placement", "compute", "network", "volume", "root")
 
 
@@ -51,10 +56,19 @@ def build(config: Config, layout: Layout) -> Runtime:
     return runtime
 
 
-async def main(config: Config, layout: Layout, roles: frozenset[str], listening: socket.socket | None) -> None:
-    """Serve until a signal. `listening` is the API's socket, opened by whoever started this process."""
-    await asyncio.to_thread(upgrade, config.database_url)
+def prepare(config: Config, layout: Layout) -> Runtime:
+    """All that has to be done before this process ceases to be root: loading its code, migrating the database."""
+    upgrade(config.database_url)
     runtime = build(config, layout)
+    for late in LATE:
+        importlib.import_module(late)
+    give(layout.control, config.user)
+    return runtime
+
+
+async def main(runtime: Runtime, layout: Layout, roles: frozenset[str], listening: socket.socket | None) -> None:
+    """Serve until a signal. `listening` is the API's socket, opened by whoever started this process."""
+    config = runtime.config
     if layout.seed.exists():
         wanted = msgspec.json.decode(layout.seed.read_bytes())
         await runtime.db.write(lambda tx: seed_rows(tx, runtime, wanted))
@@ -103,6 +117,6 @@ class _Server(uvicorn.Server):
 def _server(runtime: Runtime, config: Config) -> uvicorn.Server:
     host, _, port = config.listen.rpartition(":")
     return _Server(uvicorn.Config(
-        Application(runtime), host=host, port=int(port), loop="none", http="httptools", ws="websockets", lifespan="off",
+        Application(runtime), host=host, port=int(port), loop="none", http="httptools", ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
     ))  # fmt: skip

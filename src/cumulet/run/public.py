@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-
-from pyroute2 import IPRoute
+from pathlib import Path
 
 from ..kernel.config import Config
 from .layout import Layout
@@ -33,7 +32,7 @@ def gateway_of(cidr: str) -> str:
 
 
 def _routed() -> list[ipaddress.IPv4Network]:
-    with IPRoute() as ip:
-        routes = ip.get_routes(family=2)
-        found = [(r.get_attr("RTA_DST"), r["dst_len"]) for r in routes]
-    return [ipaddress.ip_network(f"{address}/{length}") for address, length in found if address]
+    """The networks that this machine has routes to, the default apart: /proc/net/route has them as little-endian hex."""
+    rows = [line.split() for line in Path("/proc/self/net/route").read_text().splitlines()[1:]]
+    found = [(int(row[1], 16).to_bytes(4, "little"), int(row[7], 16).to_bytes(4, "little")) for row in rows]
+    return [ipaddress.IPv4Network((address, str(ipaddress.IPv4Address(mask)))) for address, mask in found if any(mask)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from .. import compute, identity, image, network
+from ..identity.projects import projects
 from ..kernel.db import Tx, table
 from ..kernel.log import get_logger
 from ..kernel.runtime import Runtime
@@ -49,7 +50,7 @@ async def seed_images(runtime: Runtime, layout: Layout) -> None:
 
 
 async def _add_image(runtime: Runtime, path: Path) -> None:
-    project = await runtime.db.read(lambda tx: identity.project_named(tx, "admin"))
+    project = await runtime.db.read(_admin_project)
     await image.add_file(runtime, path, name="guest", project_id=project, disk_format="qcow2", visibility="public")
     log.info("image added", name="guest")
 
@@ -57,7 +58,11 @@ async def _add_image(runtime: Runtime, path: Path) -> None:
 def seed_public(tx: Tx, cidr: str, gateway: str) -> None:
     """The external network `public`, once the first host said which addresses it has."""
     if _first(tx, "public"):
-        network.add_external(tx, project_id=identity.project_named(tx, "admin"), name="public", cidr=cidr, gateway=gateway)
+        network.add_external(tx, project_id=_admin_project(tx), name="public", cidr=cidr, gateway=gateway)
+
+
+def _admin_project(tx: Tx) -> str:
+    return tx.get(projects, name="admin", domain_id="default").id
 
 
 def _first(tx: Tx, name: str) -> bool:

@@ -1,14 +1,13 @@
 """The process that `up` leaves behind: it starts the others, starts again what ends, and ends them all with itself.
 
 Standard library only, so that it costs next to nothing. Usage: python -m cumulet.run.supervisor SPEC.json, where SPEC is
-{"children": {name: {"argv", "user", "log", "fds"}}, "state": path}.
+{"children": {name: {"argv", "log", "fds"}}, "state": path}.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -25,11 +24,9 @@ class Child:
         self.started = 0.0
 
     def start(self) -> None:
-        user = self.spec.get("user")
-        drop = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
         with open(self.spec["log"], "ab") as log:
             self.process = subprocess.Popen(
-                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec.get("fds", ()), **drop
+                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec.get("fds", ())
             )
         self.started = time.monotonic()
 

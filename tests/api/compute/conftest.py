@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from world import World
 
 from cumulet.kernel import services
 from cumulet.kernel.testing.cloud import Cloud
@@ -16,3 +17,11 @@ def cloud(database_url: str, tmp_path):
 @pytest.fixture
 def me(cloud: Cloud):
     return cloud.caller("/compute/v2.1")
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path):
+    """A cloud with one simulated host."""
+    made = World(database_url, str(tmp_path))
+    yield made
+    made.close()

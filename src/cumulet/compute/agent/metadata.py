@@ -87,9 +87,8 @@ class MetadataServer:
             return
         again = self._process is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        drop = {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
-        argv = [sys.executable, "-m", "cumulet.compute.agent.metadata_server", str(self._root), str(theirs.fileno())]
-        self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), **drop)
+        argv = [sys.executable, "-m", "cumulet.compute.agent.metadata_server", str(self._root), str(theirs.fileno()), self._user]
+        self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),))
         theirs.close()
         self._line = ours
         if again:

@@ -17,6 +17,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+from ...kernel.privilege import drop
 from ..ec2 import EC2_VERSIONS, OPENSTACK_VERSIONS, ec2_listing
 
 IDLE = 15.0
@@ -146,4 +147,5 @@ async def main(root: Path, line: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    drop(sys.argv[3])
     asyncio.run(main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))))

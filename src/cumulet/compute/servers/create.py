@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 import secrets
 import typing as t
@@ -22,7 +23,9 @@ from ..placing import place
 from ..quotas import check_quota
 from ..scheduler import NoValidHost
 from ..server_groups import join_group
+from ..wire import Name
 from ..workflows.boot import BootServer
+from ..workflows.faults import fault
 from .disks import BlockDevice, LegacyBlockDevice, add_disks, wanted_disks
 from .find import record
 from .states import Task, Vm
@@ -31,10 +34,10 @@ from .views import Created, links, wire
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
-Text = t.Annotated[str, msgspec.Meta(max_length=255)]
-Name = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Metadata = dict[t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)], Text]
-Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern="^[^,/]*$")]
+Text = t.Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\x00]*$")]
+Metadata = dict[t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]+$")], Text]
+Hostname = t.Annotated[str, msgspec.Meta(min_length=2, max_length=63, pattern=r"^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$")]
+Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=r"^[^,/\x00]*$")]
 
 
 class NetworkWanted(Body):
@@ -79,7 +82,7 @@ class ServerCreate(Body):
     trusted_image_certificates: t.Annotated[list[str] | None | UnsetType, since("2.63")] = UNSET
     host: t.Annotated[str | UnsetType, since("2.74")] = UNSET
     hypervisor_hostname: t.Annotated[str | UnsetType, since("2.74")] = UNSET
-    hostname: t.Annotated[str | UnsetType, since("2.90")] = UNSET
+    hostname: t.Annotated[Hostname | UnsetType, since("2.90")] = UNSET
 
 
 class ServerCreateRequest(Body):
@@ -110,7 +113,8 @@ def create(tx: Tx, request: Request, body: ServerCreateRequest) -> Reply:
         request.enforce(REQUESTED)
     least, most = _counts(wanted)
     plan = _Plan(tx, request, wanted, hints, several=most > 1)
-    check_quota(tx, request.context.project_id, instances=most, cores=plan.flavor.vcpus * most, ram=plan.flavor.ram * most)
+    check_quota(tx, request.context.project_id, request.context.user_id, instances=most, cores=plan.flavor.vcpus * most, ram=plan.flavor.ram * most,
+                metadata_items=len(wanted.metadata))  # fmt: skip
     reservation = "r-" + secrets.token_hex(4)
     rows = [plan.make(reservation, i) for i in range(most)]
     if wanted.return_reservation_id in (True, "True", "true", "1"):
@@ -134,7 +138,7 @@ class _Plan:
         self.zone, self.host = self._destination()
         self.user_data = base64_text(wanted.user_data)
         self.admin_pass = wanted.admin_pass or secrets.token_urlsafe(9)
-        self.groups = network.security_groups(tx, self.project, [g.name for g in wanted.security_groups or []])
+        self.groups = network.named_groups(tx, self.project, [g.name for g in wanted.security_groups or []])
         self.networks = self._networks()
         self.disks = wanted_disks(tx, request, self.image, self.flavor, wanted.block_device_mapping_v2 or [],
                                   wanted.block_device_mapping or [])  # fmt: skip
@@ -148,8 +152,13 @@ class _Plan:
             with self.tx.savepoint():
                 self._place(row, local_gib)
                 self._plug(row)
-        except (NoValidHost, network.NoAddress) as error:
+        except NoValidHost as error:
             self._fail(row, str(error))
+            return row
+        except Conflict as error:
+            if error.kind != "IpAddressGenerationFailure":
+                raise
+            self._fail(row, error.message)
             return row
         BootServer.start(self.tx, row.id, request_id=self.request.id)
         return row
@@ -164,8 +173,7 @@ class _Plan:
             vcpus=self.flavor.vcpus, memory_mib=self.flavor.ram, image_id=image.id if image else None,
             image_properties=image.properties if image else {}, root_epoch=0, key_name=self.key.name if self.key else None,
             public_key=self.key.public_key if self.key else None, user_data=self.user_data,
-            config_drive=_truth(wanted.config_drive), access_ipv4=wanted.access_ipv4 or None,
-            access_ipv6=wanted.access_ipv6 or None, disk_config=wanted.disk_config, reservation_id=reservation,
+            config_drive=_truth(wanted.config_drive), **access_addresses(wanted), disk_config=wanted.disk_config, reservation_id=reservation,
             launch_index=index, metadata=wanted.metadata, tags=sorted(set(wanted.tags or [])), scheduler_hints=self.hints,
             trusted_certificates=wanted.trusted_image_certificates or None,
         )  # fmt: skip
@@ -189,8 +197,6 @@ class _Plan:
             self.tx.insert(nics, server_id=row.id, position=position, port_id=port.id, tag=card.tag or None, ours=not card.port)
 
     def _fail(self, row: Row, why: str) -> None:
-        from ..workflows.faults import fault
-
         self.tx.update(servers, row.id, vm_state=Vm.ERROR, task_state=None, fault=fault(why))
 
     def _image(self) -> t.Any:
@@ -264,6 +270,25 @@ def base64_text(text: str | None | UnsetType) -> str | None:
     except (binascii.Error, ValueError):
         raise BadRequest(f"Invalid input for field/attribute user_data. Value: {text[:40]}. It is not a 'base64'") from None
     return text
+
+
+def _access_address(given: str | None, version: int) -> str | None:
+    """An address that people are to reach a server by, as it is kept. Raises BadRequest where it is none of this version."""
+    if not given:
+        return None
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        address = None
+    if address is None or address.version != version:
+        raise BadRequest(f"Invalid input for field/attribute accessIPv{version}. Value: {given}. {given!r} is not a 'ipv{version}'")
+    return str(address)
+
+
+def access_addresses(body: t.Any) -> dict[str, str | None]:
+    """The columns of those access addresses that a body names."""
+    named = (("access_ipv4", body.access_ipv4, 4), ("access_ipv6", body.access_ipv6, 6))
+    return {column: _access_address(given, version) for column, given, version in named if given is not UNSET}
 
 
 def _truth(given: bool | str | None | UnsetType) -> bool:

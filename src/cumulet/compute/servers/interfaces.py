@@ -11,7 +11,7 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Conflict, NotFound, Request, UnsetType, View, since
 from .. import PROJECT_MEMBER, PROJECT_READER, api
 from ..workflows.interfaces import AttachInterface, DetachInterface
-from .find import find, record, target
+from .find import find, permit, record, target
 from .states import Vm
 from .tables import nics
 
@@ -98,10 +98,7 @@ def delete(tx: Tx, request: Request, id: str, port_id: str) -> None:
 
 def _changeable(tx: Tx, request: Request, id: str, what: str) -> Row:
     server = find(tx, request, id)
-    if server.locked_by and not request.context.is_admin:
-        raise Conflict(f"Instance {id} is locked")
-    if server.vm_state not in CHANGEABLE:
-        raise Conflict(f"Cannot '{what}' instance {id} while it is in vm_state {server.vm_state}")
+    permit(request, server, what, vm=CHANGEABLE)
     return server
 
 
@@ -131,7 +128,7 @@ def _views(tx: Tx, id: str) -> list[Interface]:
     return [
         Interface(
             port_state=card.status, port_id=card.port_id, net_id=card.network_id, mac_addr=card.mac, tag=tags.get(card.port_id),
-            fixed_ips=[InterfaceIp(subnet_id=ip.subnet_id, ip_address=ip.address) for ip in card.fixed_ips],
+            fixed_ips=[InterfaceIp(subnet_id=ip.subnet_id, ip_address=ip.address) for ip in card.addresses],
         )
         for card in network.interfaces(tx, [id]).get(id, [])
     ]  # fmt: skip

@@ -46,24 +46,24 @@ def start(tx: Tx, request: Request, id: str) -> None:
 @api.op("POST", "/servers/{id}/action", action="os-stop", policy=STOP, target=target, status=202, errors=(404, 409))
 def stop(tx: Tx, request: Request, id: str) -> None:
     """Stop a server: its power button, then its power."""
-    _act(tx, request, id, "stop", "stop", Task.POWERING_OFF, {Vm.ACTIVE, Vm.RESCUED, Vm.ERROR})
+    _act(tx, request, id, "stop", "stop", Task.POWERING_OFF, {Vm.ACTIVE, Vm.ERROR})
 
 
 @api.op("POST", "/servers/{id}/action", action="reboot", policy=REBOOT, target=target, status=202, errors=(404, 409))
 def reboot(tx: Tx, request: Request, id: str, body: Reboot) -> None:
     """Reboot a server."""
     if body.type.upper() == "SOFT":
-        _act(tx, request, id, "reboot", "reboot", Task.REBOOTING, {Vm.ACTIVE, Vm.RESCUED})
+        _act(tx, request, id, "reboot", "reboot", Task.REBOOTING, {Vm.ACTIVE})
     else:
         busy = {None, Task.REBOOTING, Task.REBOOTING_HARD, Task.PAUSING, Task.UNPAUSING, Task.SUSPENDING, Task.RESUMING}
         _act(tx, request, id, "reboot", "reboot-hard", Task.REBOOTING_HARD,
-             {Vm.ACTIVE, Vm.STOPPED, Vm.RESCUED, Vm.PAUSED, Vm.SUSPENDED, Vm.ERROR}, tasks=busy)  # fmt: skip
+             {Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.ERROR}, tasks=busy)  # fmt: skip
 
 
 @api.op("POST", "/servers/{id}/action", action="pause", policy=PAUSE, target=target, status=202, errors=(404, 409))
 def pause(tx: Tx, request: Request, id: str) -> None:
     """Freeze a server in memory."""
-    _act(tx, request, id, "pause", "pause", Task.PAUSING, {Vm.ACTIVE, Vm.RESCUED})
+    _act(tx, request, id, "pause", "pause", Task.PAUSING, {Vm.ACTIVE})
 
 
 @api.op("POST", "/servers/{id}/action", action="unpause", policy=UNPAUSE, target=target, status=202, errors=(404, 409))
@@ -75,7 +75,7 @@ def unpause(tx: Tx, request: Request, id: str) -> None:
 @api.op("POST", "/servers/{id}/action", action="suspend", policy=SUSPEND, target=target, status=202, errors=(404, 409))
 def suspend(tx: Tx, request: Request, id: str) -> None:
     """Write a server's memory to disk and stop it."""
-    _act(tx, request, id, "suspend", "suspend", Task.SUSPENDING, {Vm.ACTIVE, Vm.RESCUED})
+    _act(tx, request, id, "suspend", "suspend", Task.SUSPENDING, {Vm.ACTIVE})
 
 
 @api.op("POST", "/servers/{id}/action", action="resume", policy=RESUME, target=target, status=202, errors=(404, 409))

@@ -11,13 +11,16 @@ import sqlalchemy as sa
 from ... import network
 from ...kernel import clock
 from ...kernel.db import Tx
-from ...kernel.http import UNSET, BadRequest, Body, Conflict, Page, Query, Request, UnsetType, paged, since
+from ...kernel.http import UNSET, BadRequest, Body, Page, Query, Request, UnsetType, paged, since
 from .. import PROJECT_MEMBER, PROJECT_READER, api
+from ..wire import Name
 from ..workflows import delete as workflow
+from ..workflows.tell import TellServer
 from . import states
-from .find import find, record, target
+from .create import Hostname, Text, access_addresses
+from .find import ANY_TASK, find, permit, record, target
 from .tables import servers
-from .views import Server, summary, view, views, wire
+from .views import Brief, Server, changed, summary, views, wire
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -62,12 +65,12 @@ class ServerQuery(Query):
 
 
 class ServerUpdate(Body):
-    name: t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     access_ipv4: str | None | UnsetType = wire("accessIPv4", UNSET)
     access_ipv6: str | None | UnsetType = wire("accessIPv6", UNSET)
     disk_config: t.Literal["AUTO", "MANUAL"] | UnsetType = wire("OS-DCF:diskConfig", UNSET)
-    description: t.Annotated[t.Annotated[str, msgspec.Meta(max_length=255)] | None | UnsetType, since("2.19")] = UNSET
-    hostname: t.Annotated[str | UnsetType, since("2.90")] = UNSET
+    description: t.Annotated[Text | None | UnsetType, since("2.19")] = UNSET
+    hostname: t.Annotated[Hostname | UnsetType, since("2.90")] = UNSET
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -104,21 +107,21 @@ def show(tx: Tx, request: Request, id: str) -> Server:
 
 
 @api.op("PUT", "/servers/{id}", policy=UPDATE, target=target, wrap="server", errors=(400, 404, 409))
-def update(tx: Tx, request: Request, id: str, body: ServerUpdate) -> Server:
+def update(tx: Tx, request: Request, id: str, body: ServerUpdate) -> Brief:
     """Change a server's name, description, access addresses or host name."""
     row = find(tx, request, id)
-    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET} | access_addresses(body)
     if changes:
         tx.update(servers, row.id, **changes)
-    return view(tx, request, id)
+        TellServer.start(tx, row.id, request_id=request.id)
+    return changed(tx, request, id)
 
 
 @api.op("DELETE", "/servers/{id}", policy=DELETE, target=target, status=204, errors=(404, 409))
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a server, whatever it is doing."""
     row = find(tx, request, id)
-    if row.locked_by and not request.context.is_admin:
-        raise Conflict(f"Instance {id} is locked")
+    permit(request, row, "delete", tasks=ANY_TASK)
     if row.task_state != states.Task.DELETING:
         record(tx, request, row, "delete")
         workflow.delete(tx, row, request.id)

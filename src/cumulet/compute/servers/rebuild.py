@@ -10,13 +10,14 @@ from ...kernel.db import Tx
 from ...kernel.http import UNSET, BadRequest, Body, Request, UnsetType, since, until
 from .. import PROJECT_MEMBER, api
 from ..keypairs import keypairs
+from ..wire import Name
 from ..workflows.rebuild import RebuildServer
-from .create import File, Metadata, Name, Text, base64_text
+from .create import File, Hostname, Metadata, Text, access_addresses, base64_text
 from .disks import check_root
 from .find import begin, find, target
 from .states import Task, Vm
 from .tables import block_devices, servers
-from .views import Server, view, wire
+from .views import Brief, rebuilt, wire
 
 
 class Rebuild(Body):
@@ -33,14 +34,14 @@ class Rebuild(Body):
     key_name: t.Annotated[Name | None | UnsetType, since("2.54")] = UNSET
     user_data: t.Annotated[str | None | UnsetType, since("2.57")] = UNSET
     trusted_image_certificates: t.Annotated[list[str] | None | UnsetType, since("2.63")] = UNSET
-    hostname: t.Annotated[str | UnsetType, since("2.90")] = UNSET
+    hostname: t.Annotated[Hostname | UnsetType, since("2.90")] = UNSET
 
 
 REBUILD = api.rule("os_compute_api:servers:rebuild", PROJECT_MEMBER, "Rebuild a server.")
 
 
 @api.op("POST", "/servers/{id}/action", action="rebuild", reply="server", policy=REBUILD, target=target, status=202, errors=(404, 409))
-def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Server:
+def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Brief:
     """Put a server on a new root disk of an image; its id, ports and volumes stay."""
     row = find(tx, request, id)
     image = images.find(tx, request.context, body.image.rsplit("/", 1)[-1])
@@ -48,20 +49,19 @@ def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Server:
     if root.destination_type != "local":
         raise BadRequest(f"Unable to rebuild with a different image for a volume-backed server: {id}.")
     check_root(image, row.flavor, local=True)
-    begin(tx, request, row, "rebuild", Task.REBUILDING, vm={Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.ERROR})
+    begin(tx, request, row, "rebuild", Task.REBUILDING, vm={Vm.ACTIVE, Vm.STOPPED, Vm.ERROR})
     changes: dict[str, t.Any] = {"image_id": image.id, "image_properties": image.properties, "root_epoch": row.root_epoch + 1}
-    for field in ("name", "metadata", "disk_config", "access_ipv4", "access_ipv6", "description", "hostname"):
+    for field in ("name", "metadata", "disk_config", "description", "hostname"):
         if (value := getattr(body, field)) is not UNSET:
             changes[field] = value
+    changes |= access_addresses(body)
     if body.user_data is not UNSET:
         changes["user_data"] = base64_text(body.user_data)
     changes |= _key(tx, request, body)
     tx.update(servers, id, **changes)
     tx.update(block_devices, root.id, image_id=image.id)
     RebuildServer.start(tx, id, request_id=request.id, stopped=row.vm_state == Vm.STOPPED)
-    made = view(tx, request, id)
-    made.admin_pass = body.admin_pass or secrets.token_urlsafe(9)
-    return made
+    return rebuilt(tx, request, id, body.admin_pass or secrets.token_urlsafe(9))
 
 
 def _key(tx: Tx, request: Request, body: Rebuild) -> dict[str, t.Any]:

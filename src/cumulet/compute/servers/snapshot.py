@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
-import msgspec
-
 from ... import image as images
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Body, Reply, Request
 from .. import PROJECT_MEMBER, api
+from ..wire import Name
 from ..workflows.snapshot import SnapshotServer
 from .create import Metadata
 from .find import begin, find, target
@@ -18,12 +15,13 @@ from .tables import block_devices
 
 
 class CreateImage(Body):
-    name: t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    name: Name
     metadata: Metadata = {}
 
 
 SNAPSHOT = api.rule("os_compute_api:servers:create_image", PROJECT_MEMBER, "Make an image of a server.")
 
+SNAPSHOTTABLE = {Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED}
 KEPT = ("hw_disk_bus", "hw_vif_model", "hw_machine_type", "hw_firmware_type", "os_type", "os_distro", "os_version", "architecture")
 """Properties of the server's image that its snapshot has too."""
 
@@ -32,11 +30,17 @@ KEPT = ("hw_disk_bus", "hw_vif_model", "hw_machine_type", "hw_firmware_type", "o
 def create_image(tx: Tx, request: Request, id: str, body: CreateImage) -> Reply:
     """Make an image of a server's root disk, as it is now."""
     row = find(tx, request, id)
-    begin(tx, request, row, "createImage", Task.SNAPSHOT, vm={Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED})
+    begin(tx, request, row, "createImage", Task.SNAPSHOT, vm=SNAPSHOTTABLE)
     image_id = reserve(tx, request, row, body.name, "snapshot", body.metadata)
     SnapshotServer.start(tx, id, request_id=request.id, image=image_id)
-    location = {"Location": f"{request.base}/images/{image_id}"}
-    return Reply({"image_id": image_id} if request.version >= (2, 45) else None, headers=location)
+    return accepted(request, image_id)
+
+
+def accepted(request: Request, image_id: str | None) -> Reply:
+    """What tells a client which image comes of its request: a link, from 2.45 on the image's id. None: nothing does."""
+    if request.version >= (2, 45):
+        return Reply({"image_id": image_id})
+    return Reply(headers={"Location": f"{request.base}/images/{image_id}"} if image_id else None)
 
 
 def reserve(tx: Tx, request: Request, row: Row, name: str, kind: str, metadata: dict[str, str]) -> str:

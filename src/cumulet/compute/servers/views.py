@@ -15,10 +15,12 @@ from ...kernel.http import UNSET, Request, UnsetType, View, since
 from ..aggregates import zones_of_hosts
 from ..hosts import COMPUTE, compute_services, is_up
 from ..server_groups import groups_of
+from .addresses import Addresses, addresses, plain
 from .states import status
 from .tables import block_devices, servers
 
-
+WHOLE = (2, 75)
+"""From this microversion on, changing a server answers all that looking it up does."""
 
 def wire(name: str, default: t.Any = msgspec.NODEFAULT) -> t.Any:
     """A field with a name that Python has no identifier for."""
@@ -37,7 +39,9 @@ class AttachedVolume(View):
     delete_on_termination: t.Annotated[bool, since("2.3")]
 
 
-class Server(View, kw_only=True):
+class Brief(View, kw_only=True):
+    """A server as changing it answers until 2.75."""
+
     id: str
     name: str
     status: str
@@ -49,17 +53,35 @@ class Server(View, kw_only=True):
     flavor: dict
     created: str
     updated: str
-    addresses: dict[str, list[dict]]
+    addresses: Addresses
     access_ipv4: str = wire("accessIPv4")
     access_ipv6: str = wire("accessIPv6")
     links: list[dict]
-    config_drive: str
-    key_name: str | None
     progress: int | UnsetType = UNSET
     fault: Fault | UnsetType = UNSET
-    admin_pass: str | UnsetType = wire("adminPass", UNSET)
-    security_groups: list[dict] | UnsetType = UNSET
     disk_config: str = wire("OS-DCF:diskConfig")
+    locked: t.Annotated[bool, since("2.9")]
+    description: t.Annotated[str | None, since("2.19")]
+    tags: t.Annotated[list[str], since("2.26")]
+    trusted_image_certificates: t.Annotated[list[str] | None, since("2.63")] = None
+    server_groups: t.Annotated[list[str] | UnsetType, since("2.71")] = UNSET
+    locked_reason: t.Annotated[str | None, since("2.73")] = None
+
+
+class BriefRebuilt(Brief, kw_only=True):
+    """A server as rebuilding it answers until 2.75."""
+
+    admin_pass: str = wire("adminPass")
+    key_name: t.Annotated[str | None, since("2.54")]
+    user_data: t.Annotated[str | None, since("2.57")]
+
+
+class Server(Brief, kw_only=True):
+    """A server whole."""
+
+    config_drive: str
+    key_name: str | None
+    security_groups: list[dict] | UnsetType = UNSET
     zone: str = wire("OS-EXT-AZ:availability_zone")
     launched: str | None = wire("OS-SRV-USG:launched_at")
     terminated: str | None = wire("OS-SRV-USG:terminated_at", None)
@@ -76,16 +98,17 @@ class Server(View, kw_only=True):
     kernel_id: t.Annotated[str | UnsetType, since("2.3")] = wire("OS-EXT-SRV-ATTR:kernel_id", UNSET)
     ramdisk_id: t.Annotated[str | UnsetType, since("2.3")] = wire("OS-EXT-SRV-ATTR:ramdisk_id", UNSET)
     root_device_name: t.Annotated[str | UnsetType, since("2.3")] = wire("OS-EXT-SRV-ATTR:root_device_name", UNSET)
-    user_data: t.Annotated[str | None | UnsetType, since("2.3")] = wire("OS-EXT-SRV-ATTR:user_data", UNSET)
-    locked: t.Annotated[bool, since("2.9")]
+    own_data: t.Annotated[str | None | UnsetType, since("2.3")] = wire("OS-EXT-SRV-ATTR:user_data", UNSET)
     host_status: t.Annotated[str | UnsetType, since("2.16")] = UNSET
-    description: t.Annotated[str | None, since("2.19")]
-    tags: t.Annotated[list[str], since("2.26")]
-    trusted_image_certificates: t.Annotated[list[str] | None, since("2.63")] = None
-    server_groups: t.Annotated[list[str] | UnsetType, since("2.71")] = UNSET
-    locked_reason: t.Annotated[str | None, since("2.73")] = None
     pinned_availability_zone: t.Annotated[str | None, since("2.96")] = None
     scheduler_hints: t.Annotated[dict, since("2.100")]
+
+
+class Rebuilt(Server, kw_only=True):
+    """A server as rebuilding it answers from 2.75 on."""
+
+    admin_pass: str = wire("adminPass")
+    user_data: str | None
 
 
 class Summary(View):
@@ -130,6 +153,26 @@ def view(tx: Tx, request: Request, id: str) -> Server:
     return views(tx, request, tx.rows(servers, id=id))[0]
 
 
+def changed(tx: Tx, request: Request, id: str) -> Brief:
+    """A server as the answer to a change of it."""
+    shown = view(tx, request, id)
+    return shown if request.version >= WHOLE else _as(Brief, shown, addresses=plain(shown.addresses))
+
+
+def rebuilt(tx: Tx, request: Request, id: str, admin_pass: str) -> Brief:
+    """A server as the answer to rebuilding it."""
+    shown, more = view(tx, request, id), {"admin_pass": admin_pass, "user_data": tx.rows(servers, id=id)[0].user_data}
+    if request.version >= WHOLE:
+        return _as(Rebuilt, shown, **more, own_data=UNSET)
+    return _as(BriefRebuilt, shown, **more, addresses=plain(shown.addresses))
+
+
+def _as(cls: type[Brief], shown: Server, **more: t.Any) -> Brief:
+    """What `cls` has of a server, and more."""
+    same = {name: getattr(shown, name) for name in cls.__struct_fields__ if name not in more}
+    return cls(**same, **more)
+
+
 class _Shown:
     """What is the same for all servers of one answer."""
 
@@ -146,7 +189,7 @@ class _Shown:
             id=row.id, name=row.name, status=shown, tenant_id=row.project_id, user_id=row.user_id, metadata=row.metadata,
             host_id=hashlib.sha224((row.project_id + row.host).encode()).hexdigest() if row.host else "",
             image=self._image(row), flavor=self._flavor(row), created=clock.iso(row.created_at),
-            updated=clock.iso(row.updated_at or row.created_at), addresses=_addresses(cards),
+            updated=clock.iso(row.updated_at or row.created_at), addresses=addresses(cards),
             access_ipv4=row.access_ipv4 or "", access_ipv6=row.access_ipv6 or "", links=links(self.request, row.id),
             config_drive="True" if row.config_drive else "", key_name=row.key_name, disk_config=row.disk_config,
             zone=self.zones.get(row.host, "nova") if row.host else row.availability_zone or "",
@@ -175,13 +218,16 @@ class _Shown:
         made.instance_name = f"instance-{row.id[:8]}"
         made.reservation_id, made.launch_index, made.hostname = row.reservation_id, row.launch_index, row.hostname
         made.kernel_id = made.ramdisk_id = ""
-        made.root_device_name, made.user_data = "/dev/vda", row.user_data
+        made.root_device_name, made.own_data = "/dev/vda", row.user_data
         made.host_status = "" if service is None else ("MAINTENANCE" if service.disabled else "UP" if is_up(service) else "DOWN")
 
     def _image(self, row: Row) -> dict | str:
         if not row.image_id:
             return ""
-        return {"id": row.image_id, "links": [{"rel": "bookmark", "href": f"{self.request.base}/images/{row.image_id}"}]}
+        shown = {"id": row.image_id, "links": [{"rel": "bookmark", "href": f"{self.request.base}/images/{row.image_id}"}]}
+        if self.request.version >= (2, 98):
+            shown["properties"] = {name: str(value) for name, value in row.image_properties.items() if len(str(value)) <= 255}
+        return shown
 
     def _flavor(self, row: Row) -> dict:
         flavor = row.flavor
@@ -195,17 +241,3 @@ class _Shown:
     def _fault(self, fault: dict) -> Fault:
         details = fault.get("details") if self.request.context.is_admin or fault["code"] != 500 else None
         return Fault(code=fault["code"], message=fault["message"], created=fault["created"], details=details or UNSET)
-
-
-def _addresses(cards: list) -> dict[str, list[dict]]:
-    """network name -> the addresses on it, floating ones behind the fixed."""
-    found: dict[str, list[dict]] = {}
-    for card in cards:
-        entries = found.setdefault(card.network_name, [])
-        for ip in card.fixed_ips:
-            kinds = [(ip.address, ip.version, "fixed"), *((floating, 4, "floating") for floating in ip.floating)]
-            entries += [
-                {"version": version, "addr": address, "OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": card.mac}
-                for address, version, kind in kinds
-            ]
-    return found

@@ -12,7 +12,7 @@ from ...kernel.http import UNSET, BadRequest, Body, Conflict, Forbidden, NotFoun
 from .. import PROJECT_MEMBER, PROJECT_READER, api
 from ..workflows.volumes import AttachVolume, DetachVolume
 from .disks import device_name
-from .find import find, record, target
+from .find import find, permit, record, target
 from .states import Vm
 from .tables import block_devices
 from .views import wire
@@ -87,10 +87,7 @@ def show(tx: Tx, request: Request, id: str, volume_id: str) -> Attachment:
 def create(tx: Tx, request: Request, id: str, body: AttachmentCreate) -> Attachment:
     """Attach a volume to a server, running or not."""
     server = find(tx, request, id)
-    if server.locked_by and not request.context.is_admin:
-        raise Conflict(f"Instance {id} is locked")
-    if server.vm_state not in ATTACHABLE:
-        raise Conflict(f"Cannot 'attach_volume' instance {id} while it is in vm_state {server.vm_state}")
+    permit(request, server, "attach_volume", vm=ATTACHABLE)
     row = volume_service.find(tx, request.context, body.volume_id)
     if any(disk.volume_id == row.id for disk in _volumes(tx, id)):
         raise BadRequest(f"Invalid volume: volume {row.id} is already attached to server {id}")
@@ -123,10 +120,7 @@ def delete(tx: Tx, request: Request, id: str, volume_id: str) -> None:
     """Detach a volume."""
     server = find(tx, request, id)
     disk = _find(tx, id, volume_id)
-    if server.locked_by and not request.context.is_admin:
-        raise Conflict(f"Instance {id} is locked")
-    if server.vm_state not in ATTACHABLE:
-        raise Conflict(f"Cannot 'detach_volume' instance {id} while it is in vm_state {server.vm_state}")
+    permit(request, server, "detach_volume", vm=ATTACHABLE)
     if disk.boot_index == 0 and server.vm_state not in (Vm.SHELVED_OFFLOADED,):
         raise Forbidden("Cannot detach a root device volume")
     volume_service.begin_detaching(tx, volume_id)

@@ -8,12 +8,12 @@ from ... import network, placement
 from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.work import Saga, step
-from ..drivers.base import Machine
 from ..servers.states import NOSTATE, RUNNING, Task, Vm
 from ..servers.tables import nics, servers
 from .attachments import connect_volumes, disconnect_volumes
 from .faults import fault
-from .machine import describe, tree_of
+from .restart import power_on, server
+from .tell import tell
 
 
 class BootServer(Saga):
@@ -32,7 +32,7 @@ class BootServer(Saga):
 
     @step
     async def network(self) -> None:
-        await network.realize(self.runtime, await self._host())
+        await network.realize(self.runtime, await self._host(), self.subject)
         await self.runtime.db.write(lambda tx: tx.update(servers, self.subject, task_state=Task.SPAWNING))
 
     @network.undo
@@ -42,10 +42,8 @@ class BootServer(Saga):
 
     @step
     async def spawn(self) -> None:
-        machine, tree = await self.runtime.db.read(self._description)
-        host = await self._host()
-        await self.call(host, "compute.metadata", id=self.subject, tree=tree)
-        await self.call(host, "compute.start", machine=machine)
+        await tell(self)
+        await power_on(self)
 
     @spawn.undo
     async def spawn(self) -> None:
@@ -62,12 +60,5 @@ class BootServer(Saga):
     def stuck(self, tx: Tx, why: str) -> None:
         tx.update(servers, self.subject, vm_state=Vm.ERROR, fault=fault(why))
 
-    def _description(self, tx: Tx) -> tuple[Machine, dict[str, str]]:
-        row = tx.get(servers, id=self.subject)
-        return describe(tx, self.runtime, self.subject, self.generation), tree_of(tx, row)
-
     async def _host(self) -> str:
-        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
-        return row.host
-
-
+        return (await server(self)).host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from ... import image as images
 from ... import network, placement, volume
 from ...kernel import clock
 from ...kernel.bus import AgentFailed, AgentUnreachable
@@ -43,7 +44,9 @@ class DeleteServer(Saga):
 
 def delete(tx: Tx, row: Row, request_id: str | None) -> None:
     """Begin the end of a server: whatever else was being done to it stops here."""
-    supersede(tx, row.id)
+    for work in supersede(tx, row.id):
+        if queued := work.state.get("image"):
+            images.abandon(tx, queued)
     tx.update(servers, row.id, task_state=Task.DELETING)
     DeleteServer.start(tx, row.id, request_id=request_id)
 
@@ -57,8 +60,11 @@ def forget(tx: Tx, id: str) -> None:
     for card in tx.rows(nics, server_id=id):
         network.release_port(tx, card.port_id, delete=card.ours)
     placement.release(tx, id)
-    if (row := tx.get(servers, id=id)) and row.resize:
+    row = tx.get(servers, id=id)
+    if row is not None and row.resize:
         placement.release(tx, row.resize["consumer"])
+    if row is not None and row.shelved_image_id:
+        images.abandon(tx, row.shelved_image_id)
     leave_group(tx, id)
     tx.delete(servers, id=id)
 

@@ -8,6 +8,7 @@ from ... import network
 from ...kernel.db import Tx
 from ...kernel.work import Saga, step
 from ..servers.tables import nics, servers
+from .tell import tell
 from .volumes import update_machine
 
 
@@ -19,7 +20,7 @@ class AttachInterface(Saga):
     @step
     async def network(self) -> None:
         row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
-        await network.realize(self.runtime, row.host)
+        await network.realize(self.runtime, row.host, self.subject)
 
     @network.undo
     def network(self, tx: Tx) -> None:
@@ -27,6 +28,7 @@ class AttachInterface(Saga):
 
     @step
     async def plug(self) -> None:
+        await tell(self)
         await update_machine(self)
 
     @plug.undo
@@ -49,6 +51,7 @@ class DetachInterface(Saga):
 
     @step
     async def unplug(self) -> None:
+        await tell(self)
         await update_machine(self)
 
     def succeeded(self, tx: Tx) -> None:

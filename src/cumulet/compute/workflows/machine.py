@@ -44,7 +44,7 @@ def _roots(runtime: Runtime, row: Row, disks: list[Row]) -> t.Iterator[RootDisk]
         if disk.destination_type != "local":
             continue
         boot = disk.boot_index if not row.rescue else None
-        image_id = row.image_id if disk.boot_index == 0 else disk.image_id
+        image_id = (row.shelved_image_id or row.image_id) if disk.boot_index == 0 else disk.image_id
         yield _local(runtime, row, id="root" if disk.boot_index == 0 else disk.id, image_id=image_id, size=disk.size_gib,
                      boot=boot, epoch=row.root_epoch if disk.boot_index == 0 else 0, bus=disk.disk_bus or bus)  # fmt: skip
     if row.flavor["swap"]:
@@ -52,12 +52,20 @@ def _roots(runtime: Runtime, row: Row, disks: list[Row]) -> t.Iterator[RootDisk]
 
 
 def _local(runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: int, boot: int | None, epoch: int, bus: str) -> RootDisk:
-    stored = image.stored(runtime, image_id) if image_id else None
+    stored = _stored(runtime, image_id) if image_id else None
     return RootDisk(
         id=id, size_gib=size, image=image_id, image_path=str(stored.path) if stored else None,
         image_format=stored.format if stored else "qcow2", epoch=epoch, boot_index=boot, bus=bus,
         throttle=_throttle(row.flavor["extra_specs"]),
     )  # fmt: skip
+
+
+def _stored(runtime: Runtime, image_id: str) -> t.Any:
+    """An image's file; None where the image is gone: a disk that was made of it does not need it any longer."""
+    try:
+        return image.stored(runtime, image_id)
+    except FileNotFoundError:
+        return None
 
 
 def _volume(disk: Row, row: Row) -> VolumeDisk:

@@ -11,7 +11,8 @@ from ..servers import states
 from ..servers.states import Vm
 from ..servers.tables import servers
 from .faults import fault
-from .machine import describe, tree_of
+from .restart import power_off, power_on
+from .tell import tell
 
 
 class RebuildServer(Saga):
@@ -20,19 +21,13 @@ class RebuildServer(Saga):
     deadline = dt.timedelta(minutes=15)
 
     @step
-    async def stop(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
-        await self.call(row.host, "compute.stop", id=row.id, grace=0)
+    async def halt(self) -> None:
+        await power_off(self, 0)
 
     @step
-    async def start(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
-        machine = await self.runtime.db.read(
-            lambda tx: describe(tx, self.runtime, self.subject, self.generation, running=not self.state["stopped"])
-        )
-        tree = await self.runtime.db.read(lambda tx: tree_of(tx, row))
-        await self.call(row.host, "compute.metadata", id=row.id, tree=tree)
-        await self.call(row.host, "compute.update" if self.state["stopped"] else "compute.start", timeout=120, machine=machine)
+    async def boot(self) -> None:
+        await tell(self)
+        await power_on(self, stopped=self.state["stopped"])
 
     def succeeded(self, tx: Tx) -> None:
         stopped = self.state["stopped"]

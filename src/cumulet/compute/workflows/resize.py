@@ -12,36 +12,26 @@ from ..servers import states
 from ..servers.states import Task, Vm
 from ..servers.tables import block_devices, servers
 from .faults import fault
-from .machine import describe
+from .restart import power_off, power_on, server
 
 
 class _Reshape(Saga):
     deadline = dt.timedelta(minutes=15)
 
-    async def power_off(self) -> None:
-        row = await self.row()
-        await self.call(row.host, "compute.stop", timeout=120, id=row.id, grace=self.runtime.config.stop_grace_seconds)
-
     async def power_on(self) -> None:
         """Run the server as its rows now say, unless it was stopped when this began."""
-        row = await self.row()
-        stopped = (row.resize or {}).get("stopped", False)
-        machine = await self.runtime.db.read(lambda tx: describe(tx, self.runtime, row.id, self.generation, running=not stopped))
-        await self.call(row.host, "compute.update" if stopped else "compute.start", timeout=120, machine=machine)
-
-    async def row(self) -> Row:
-        return await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
+        await power_on(self, stopped=((await server(self)).resize or {}).get("stopped", False))
 
 
 class ResizeServer(_Reshape):
     """`flavor` is what the server becomes; what it was is in its `resize`."""
 
     @step
-    async def stop(self) -> None:
-        await self.power_off()
+    async def halt(self) -> None:
+        await power_off(self)
 
-    @stop.undo
-    async def stop(self) -> None:
+    @halt.undo
+    async def halt(self) -> None:
         await self.power_on()
 
     @step
@@ -54,12 +44,12 @@ class ResizeServer(_Reshape):
         reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
 
     @step
-    async def start(self) -> None:
+    async def boot(self) -> None:
         await self.power_on()
 
-    @start.undo
-    async def start(self) -> None:
-        await self.power_off()
+    @boot.undo
+    async def boot(self) -> None:
+        await power_off(self)
 
     def succeeded(self, tx: Tx) -> None:
         row = tx.get(servers, id=self.subject)
@@ -74,8 +64,8 @@ class ResizeServer(_Reshape):
 
 class RevertResize(_Reshape):
     @step
-    async def stop(self) -> None:
-        await self.power_off()
+    async def halt(self) -> None:
+        await power_off(self)
 
     @step
     def reshape(self, tx: Tx) -> None:
@@ -83,7 +73,7 @@ class RevertResize(_Reshape):
         reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
 
     @step
-    async def start(self) -> None:
+    async def boot(self) -> None:
         await self.power_on()
 
     def succeeded(self, tx: Tx) -> None:

@@ -23,9 +23,7 @@ def qcow() -> Probe:
     (size,) = struct.unpack_from(">Q", header, 24)
     if version not in (2, 3):
         name = "qcow" if version == 1 else "qcow2"
-        return Found(
-            name, size, f"it is version {version} of qcow; only versions 2 and 3, which are qcow2, can be used"
-        )
+        return Found(name, size, f"it is version {version} of qcow; only versions 2 and 3, which are qcow2, can be used")
     if backing:
         return Found("qcow2", size, "it has a backing file; convert it to one file that stands alone")
     return Found("qcow2", size, _feature_fault(header) if version == 3 else None)

@@ -24,9 +24,7 @@ EXTENT = re.compile(r'(?:rw|rdonly|noaccess)\s+\d+\s+(\w+)\s+"([^"]*)"')
 def probe() -> Probe:
     head = yield 0, SECTOR
     if head.startswith(b"COWD"):
-        return Found(
-            "vmdk", 0, "it is one extent of an ESX disk; convert it to a monolithicSparse or streamOptimized VMDK"
-        )
+        return Found("vmdk", 0, "it is one extent of an ESX disk; convert it to a monolithicSparse or streamOptimized VMDK")
     if not head.startswith(b"KDMV"):
         return Found("vmdk", 0, "it is a VMDK descriptor, whose data are in other files") if _is_text(head) else None
     capacity, at, sectors = struct.unpack_from("<Q8xQQ", head, 12)
@@ -76,9 +74,7 @@ def _field_fault(fields: list[tuple[str, str]]) -> str | None:
 
 def _extent_fault(extents: list[tuple[str, str]]) -> str | None:
     if len(extents) != 1:
-        return (
-            f"its VMDK descriptor has {len(extents)} extents, which are other files; there must be one, the file itself"
-        )
+        return f"its VMDK descriptor has {len(extents)} extents, which are other files; there must be one, the file itself"
     [(kind, name)] = extents
     if kind != "sparse" or "/" in name or "\\" in name:
         return f"its VMDK extent is another file: {kind} {name[:64]!r}"

@@ -139,9 +139,7 @@ def _open(path: Path) -> t.BinaryIO:
 async def _read(file: t.BinaryIO, start: int, end: int | None) -> AsyncIterator[bytes]:
     with file:
         while end is None or start < end:
-            chunk = await asyncio.to_thread(
-                os.pread, file.fileno(), READ if end is None else min(READ, end - start), start
-            )
+            chunk = await asyncio.to_thread(os.pread, file.fileno(), READ if end is None else min(READ, end - start), start)
             if not chunk:
                 return
             yield chunk

@@ -25,14 +25,8 @@ class Database:
     """Where every service keeps its rows. `url` is SQLAlchemy's: `sqlite:////path` or `postgresql+psycopg://...`."""
 
     def __init__(self, url: str):
-        self.url = sa.make_url(url)
-        self.embedded = self.url.get_backend_name() == "sqlite"
-        if self.embedded:
-            self.engine = sa.create_engine(self.url, pool_size=4, max_overflow=-1)
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
-        else:
-            self.engine = sa.create_engine(self.url, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+        self.engine = create_engine(url)
+        self.embedded = self.engine.dialect.name == "sqlite"
         self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
         self._readers = cf.ThreadPoolExecutor(2 if self.embedded else POOL, "db-read")
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
@@ -71,6 +65,17 @@ class Database:
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
+
+
+def create_engine(url: str) -> sa.Engine:
+    """SQLAlchemy's engine with what both databases need to be serialisable."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+    engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: t.Any, _: t.Any) -> None:

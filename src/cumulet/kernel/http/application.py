@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import typing as t
+from urllib.parse import quote
 
 import msgspec
+import sqlalchemy as sa
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -35,6 +37,8 @@ class Application:
         self._apis = sorted(((api.prefix, api, Routes(api)) for api in runtime.apis.values()), key=lambda x: -len(x[0]))
 
     async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
         if scope["type"] != "http":
             return
         http = HttpRequest(scope, receive)
@@ -52,7 +56,7 @@ class Application:
         log.debug("answered", method=request.method, path=request.path, status=response.status_code, ms=round(took * 1e3, 1))
 
     def _request(self, http: HttpRequest) -> tuple[Request, Routes]:
-        path = http.url.path
+        path = _raw_path(http.scope)
         _, api, routes = next(
             entry for entry in self._apis if not entry[0] or path == entry[0] or path.startswith(entry[0] + "/")
         )
@@ -66,6 +70,7 @@ class Application:
     async def _answer(self, request: Request, routes: Routes) -> tuple[Operation | None, Response]:
         operation = None
         try:
+            wire.refuse_nul(request.query)
             match = routes.find(request.path.removeprefix(request.api.prefix))
             request.version = request.api.dialect.negotiate(request, request.api.low, request.api.high)
             if match is None:
@@ -83,6 +88,9 @@ class Application:
             response = self._fault(request, error)
         except ClientDisconnect:
             response = self._fault(request, BadRequest("The request ended before its body did."))
+        except sa.exc.DataError as error:
+            log.warning("a value's type allows more than its column keeps", path=request.path, error=str(error.orig))
+            response = self._fault(request, BadRequest(f"A value in the request cannot be kept: {str(error.orig).partition(chr(10))[0]}"))
         except Exception:
             log.exception("unexpected error", method=request.method, path=request.path)
             response = self._fault(request, ApiError(f"Unexpected API Error. Tell your cloud's operator, with {request.id}."))
@@ -125,7 +133,8 @@ class Application:
 
     def _in_transaction(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes, tx: Tx) -> Response:
         _authorize(request, operation, params, tx)
-        key = request.headers.get("idempotency-key") if operation.method == "POST" and operation.write else None
+        mine = operation.method == "POST" and operation.write and request.context.user_id is not None
+        key = request.headers.get("idempotency-key") if mine else None  # a stranger's answer may be a token, which is nobody else's
         if key and (before := idempotency.find(tx, request, key, raw)):
             return before
         result = operation.fn(tx, request, **params, **_arguments(request, operation, body))
@@ -227,8 +236,17 @@ def _by_action(candidates: list[Operation], body: t.Any) -> list[Operation]:
     return named
 
 
+def _raw_path(scope: t.Any) -> str:
+    """The path as it was sent, still quoted: a quoted slash or question mark is part of a name. Bytes that a client
+    should have quoted are."""
+    return quote(scope.get("raw_path") or scope["path"].encode(), safe="/%:@!$&'()*+,;=~")
+
+
 async def _read(request: Request) -> bytes:
-    if int(request.headers.get("content-length") or 0) > BODY_MAX:
+    announced = request.headers.get("content-length") or "0"
+    if not announced.isdecimal():
+        raise BadRequest(f"Content-Length must be a number of bytes, not {announced[:40]}.")
+    if len(announced) > 18 or int(announced) > BODY_MAX:
         raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
     parts, size = [], 0
     async for part in request.stream():
@@ -237,5 +255,3 @@ async def _read(request: Request) -> bytes:
             raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
         parts.append(part)
     return b"".join(parts)
-
-

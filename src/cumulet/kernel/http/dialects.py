@@ -18,7 +18,8 @@ from .wire import Page
 if t.TYPE_CHECKING:
     from .request import Request
 
-JSON = "application/json"
+JSON, HTML = "application/json", "text/html; charset=UTF-8"
+_NUMBER, _TEXT = {"type": "integer"}, {"type": "string"}
 
 
 class Dialect:
@@ -33,6 +34,10 @@ class Dialect:
         """The media type and body of an error."""
         body = {"code": error.status, "message": error.message, "title": error.title}
         return JSON, msgspec.json.encode({"error": body})
+
+    def fault_schema(self) -> tuple[str, dict]:
+        """The media type of an error's body, and its JSON schema."""
+        return JSON, _holding(error=_holding(code=_NUMBER, message=_TEXT, title=_TEXT))
 
     def page(self, request: Request, name: str, page: Page, body: dict) -> None:
         """Add to a list's body what tells the client how to go on."""
@@ -107,6 +112,10 @@ class KeyedDialect(Dialect):
         key = self.KEYS.get(error.status, self._default)
         return JSON, msgspec.json.encode({key: {"code": error.status, "message": error.message}})
 
+    def fault_schema(self) -> tuple[str, dict]:
+        one = _holding(code=_NUMBER, message=_TEXT)
+        return JSON, {"type": "object", "additionalProperties": one, "minProperties": 1, "maxProperties": 1}
+
 
 class NetworkDialect(Dialect):
     """Network: `{"NeutronError": {"type", "message", "detail"}}`, and `fields` picked from each answer."""
@@ -117,6 +126,9 @@ class NetworkDialect(Dialect):
     def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
         kind = error.kind or self.TYPES.get(error.status, "HTTPError")
         return JSON, msgspec.json.encode({"NeutronError": {"type": kind, "message": error.message, "detail": ""}})
+
+    def fault_schema(self) -> tuple[str, dict]:
+        return JSON, _holding(NeutronError=_holding(type=_TEXT, message=_TEXT, detail=_TEXT))
 
     def present(self, request: Request, body: t.Any) -> t.Any:
         wanted = {value for key, value in request.query if key == "fields" and value}
@@ -142,6 +154,10 @@ class PlacementDialect(Dialect):
             body["max_version"], body["min_version"] = _text(request.api.high), _text(request.api.low)
         return JSON, msgspec.json.encode({"errors": [body]})
 
+    def fault_schema(self) -> tuple[str, dict]:
+        one = _holding(status=_NUMBER, title=_TEXT, detail=_TEXT, code=_TEXT, request_id=_TEXT)
+        return JSON, _holding(errors={"type": "array", "items": one})
+
 
 class ImageDialect(Dialect):
     """Image: faults are small HTML pages, and a list names its next page by a path of its own."""
@@ -152,7 +168,10 @@ class ImageDialect(Dialect):
             f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n"
             f"  {html.escape(error.message, quote=False)}<br /><br />\n\n\n\n </body>\n</html>"
         )
-        return "text/html; charset=UTF-8", page.encode()
+        return HTML, page.encode()
+
+    def fault_schema(self) -> tuple[str, dict]:
+        return HTML, _TEXT
 
     def page(self, request: Request, name: str, page: Page, body: dict) -> None:
         local = re.compile(r"^https?://[^/]+/[^/]+")
@@ -164,3 +183,8 @@ class ImageDialect(Dialect):
 
 def _text(at: Version) -> str:
     return f"{at[0]}.{at[1]}"
+
+
+def _holding(**properties: dict) -> dict:
+    """The schema of an object with these properties."""
+    return {"type": "object", "properties": properties, "required": list(properties)}

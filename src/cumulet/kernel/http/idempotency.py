@@ -36,8 +36,8 @@ idempotency_keys = table(
 
 def find(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
     """The answer that this key got before. Raises BadRequest where it came with another request."""
-    if len(key) > 255:
-        raise BadRequest("Idempotency-Key is longer than 255 characters.")
+    if len(key) > 255 or not key.isprintable():
+        raise BadRequest("Idempotency-Key must be printable text of at most 255 characters.")
     row = tx.get(idempotency_keys, owner=_owner(request), key=key)
     if row is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import inspect
 import re
 import typing as t
@@ -9,60 +10,108 @@ import typing as t
 import msgspec
 
 from .api import FIRST, LAST, Api, Operation
+from .dialects import Dialect
 from .versions import since, until
-from .wire import Page, Reply
+from .wire import Body, Page, Reply
+
+Json = dict[str, t.Any]
+Declared = tuple[Api, Operation]
 
 _NAMED = re.compile(r"\{(\w+)(?::path)?\}")
+_REF = "#/components/schemas/{name}"
 
 
-def document(apis: t.Iterable[Api]) -> dict:
+def document(apis: t.Iterable[Api]) -> Json:
     """Every operation of these services. Those that share a method and a path (actions, and versions of one
-    operation) are one entry, as OpenAPI has it, with a choice of bodies."""
+    operation) are one entry, as OpenAPI has it, with a choice of bodies and answers."""
     apis = list(apis)
-    operations = [(api, op) for api in apis for op in api.operations]
-    components = _components([op for _, op in operations])
-    paths: dict[str, dict] = {}
-    for api, op in operations:
-        path = _NAMED.sub(r"{\1}", api.paths(op)[0])
-        entry = paths.setdefault(path or "/", {})
-        _merge(entry.setdefault(op.method.lower(), {}), _entry(api, op, path))
+    groups: dict[tuple[str, str], list[Declared]] = {}
+    for api in apis:
+        for op in api.operations:
+            groups.setdefault((_NAMED.sub("{}", api.paths(op)[0]), op.method.lower()), []).append((api, op))
+    schemas = Schemas([op for group in groups.values() for _, op in group])
+    paths: dict[str, Json] = {}
+    spelled: dict[str, str] = {}
+    for (form, method), group in groups.items():
+        path = spelled.setdefault(form, _NAMED.sub(r"{\1}", group[0][0].paths(group[0][1])[0]) or "/")
+        paths.setdefault(path, {})[method] = _entry(path, group, schemas)
+    _number_repeated(paths)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Cumulet", "version": "1"},
+        "info": {"title": "Cumulet", "version": "1", "description": "The OpenStack APIs of one cloud."},
+        "tags": [{"name": api.service} for api in apis],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": schemas.components,
+            "responses": {"Unauthorized": _fault(Dialect()), **{f"{api.service}Fault": _fault(api.dialect) for api in apis}},
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
         },
     }
 
 
-def _entry(api: Api, op: Operation, path: str) -> dict:
-    entry: dict[str, t.Any] = {
-        "operationId": f"{api.service}.{op.name}",
-        "summary": (inspect.getdoc(op.fn) or "").partition("\n")[0],
+class Schemas:
+    """The JSON schemas of what operations take and answer: those of structs once, as components, at their newest.
+    A field that came or went with a microversion is never required."""
+
+    def __init__(self, operations: list[Operation]):
+        hints = {(id(op), kind): hint for op in operations for kind, hint in (("body", op.body), ("view", _item(op.view))) if hint is not None}
+        found, self.components = msgspec.json.schema_components(hints.values(), schema_hook=_unknown, ref_template=_REF)
+        self._found = dict(zip(hints, found, strict=True))
+        classes = dict.fromkeys(cls for hint in hints.values() for cls in _classes(hint))
+        names = collections.Counter(cls.__name__ for cls in classes)
+        for cls in classes:
+            whole = cls.__name__ if names[cls.__name__] == 1 else f"{cls.__module__}.{cls.__qualname__}"
+            _soften(self.components[whole], cls)
+
+    def body(self, op: Operation) -> Json | None:
+        """What a request's body is; None where there is none."""
+        key = op.action or op.wrap
+        if op.body is None:
+            return {"type": "object", "properties": {op.action: {}}, "required": [op.action], "additionalProperties": False} if op.action else None
+        inner = self._found[id(op), "body"]
+        if key is None:
+            return inner
+        strict = op.action is not None or (isinstance(op.body, type) and issubclass(op.body, Body))
+        return {"type": "object", "properties": {key: inner}, "required": [key]} | ({"additionalProperties": False} if strict else {})
+
+    def answer(self, op: Operation) -> Json | None:
+        """What a success's body is; None where the declaration does not say."""
+        if op.view is None or op.view is Reply or _is_response(op.view):
+            return None
+        schema = self._found.get((id(op), "view"), {})
+        if t.get_origin(op.view) is Page or op.view is Page:
+            schema = {"type": "array", "items": schema}
+        return {"type": "object", "properties": {op.reply: schema}, "required": [op.reply]} if op.reply else schema
+
+
+def _entry(path: str, group: list[Declared], schemas: Schemas) -> Json:
+    api, first = group[0]
+    entry: Json = {
+        "operationId": first.name,
+        "summary": _summary([op for _, op in group]),
         "tags": [api.service],
-        "responses": {str(status): _success(op) for status in op.status.values()},
-        "x-operations": [_facts(op)],
+        "parameters": _parameters(path, group),
+        "responses": _responses(group, schemas),
+        "x-operations": [_facts(op) for _, op in group],
     }
-    for status in sorted({*op.errors, 400, 401, 403, 404, 406, 413, 415} if op.policy else {*op.errors, 400, 404}):
-        entry["responses"].setdefault(str(status), {"description": "Error"})
-    parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in _NAMED.findall(path)]
-    if op.query is not None:
-        parameters += _query(op)
-    if parameters:
-        entry["parameters"] = parameters
-    if op.policy:
+    if all(op.policy for _, op in group):
         entry["security"] = [{"token": []}]
-    if (body := _body(op)) is not None:
-        entry["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    elif op.raw:
-        entry["requestBody"] = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+    bodies = [schema for _, op in group if (schema := schemas.body(op)) is not None]
+    if bodies:
+        needed = len(bodies) == len(group) and not any(_may_be_null(op.body) for _, op in group)
+        entry["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _one_of(bodies)}}}
+    elif first.raw:
+        entry["requestBody"] = {"content": {"application/octet-stream": {}}}
     return entry
 
 
-def _facts(op: Operation) -> dict:
-    facts: dict[str, t.Any] = {"name": op.name, "policy": op.policy}
+def _summary(operations: list[Operation]) -> str:
+    words = list(dict.fromkeys((inspect.getdoc(op.fn) or "").partition("\n")[0] for op in operations))
+    return words[0] if len(words) == 1 else "One of: " + " ".join(words)
+
+
+def _facts(op: Operation) -> Json:
+    facts: Json = {"name": op.name, "policy": op.policy}
     if op.action:
         facts["action"] = op.action
     if op.first != FIRST:
@@ -72,76 +121,110 @@ def _facts(op: Operation) -> dict:
     return facts
 
 
-def _merge(into: dict, entry: dict) -> None:
-    if not into:
-        into.update(entry)
-        return
-    into["x-operations"] += entry["x-operations"]
-    for status, response in entry["responses"].items():
-        if into["responses"].get(status, response) != response:
-            response = {"description": "One of several", "content": {"application/json": {"schema": {}}}}
-        into["responses"][status] = response
-    known = {(p["in"], p["name"]) for p in into.get("parameters", ())}
-    into.setdefault("parameters", []).extend(p for p in entry.get("parameters", ()) if (p["in"], p["name"]) not in known)
-    if "requestBody" in into and "requestBody" in entry:
-        mine = into["requestBody"]["content"].setdefault("application/json", {"schema": {"anyOf": []}})
-        other = entry["requestBody"]["content"].get("application/json", {}).get("schema", {})
-        if "anyOf" not in mine["schema"] or "x-choice" not in mine["schema"]:
-            mine["schema"] = {"anyOf": [mine["schema"]], "x-choice": True}
-        mine["schema"]["anyOf"].append(other)
+# -- parameters ----------------------------------------------------------------------------------------------------
 
 
-def _success(op: Operation) -> dict:
-    view = op.view
-    if view is None or view is Reply or not _is_json(view):
+def _parameters(path: str, group: list[Declared]) -> list[Json]:
+    found = {("path", n): {"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in _NAMED.findall(path)}
+    for _, op in group:
+        for name, schema in _query(op).items():
+            found.setdefault(("query", name), {"name": name, "in": "query", "schema": schema})
+    api, first = group[0]
+    if api.dialect.version_service:
+        example = "{} {}.{}".format(api.dialect.version_service, *api.high)
+        found["header", "version"] = {"name": "OpenStack-API-Version", "in": "header", "schema": {"type": "string"}, "example": example}
+    if _keeps_answers(first):
+        found["header", "key"] = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+    return list(found.values())
+
+
+def _keeps_answers(op: Operation) -> bool:
+    return op.method == "POST" and op.write and not op.waits and op.policy is not None
+
+
+def _query(op: Operation) -> Json:
+    if op.query is None:
+        return {}
+    _, components = msgspec.json.schema_components([op.query], schema_hook=_unknown, ref_template=_REF)
+    return {name: _told(schema) for name, schema in components[op.query.__name__].get("properties", {}).items()}
+
+
+def _told(schema: Json) -> Json:
+    """A query parameter's schema: it cannot say null, and the default of one that may be left out is no news."""
+    schema = {key: value for key, value in schema.items() if key != "default" or value is not None}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del schema["anyOf"]
+        return choices[0] | schema
+    return schema | ({"anyOf": choices} if choices else {})
+
+
+# -- responses -----------------------------------------------------------------------------------------------------
+
+
+def _responses(group: list[Declared], schemas: Schemas) -> Json:
+    answers: dict[int, list[Json | None]] = {}
+    errors: set[int] = set()
+    for api, op in group:
+        for status in op.status.values():
+            answers.setdefault(status, []).append(schemas.answer(op))
+        errors |= _errors(api, op)
+    found = {str(status): _success(possible) for status, possible in sorted(answers.items())}
+    for status in sorted(errors - answers.keys()):
+        name = "Unauthorized" if status == 401 else f"{group[0][0].service}Fault"
+        found[str(status)] = {"$ref": f"#/components/responses/{name}"}
+    return found
+
+
+def _errors(api: Api, op: Operation) -> set[int]:
+    """The declared errors, and those that the kernel may answer with by itself."""
+    found = {*op.errors, 400}
+    if op.policy:
+        found |= {401, 403}
+    if _NAMED.search(api.paths(op)[0]) or op.policy or op.first != FIRST or op.last != LAST:
+        found.add(404)
+    if api.dialect.version_service:
+        found.add(406)
+    if op.method not in ("GET", "HEAD"):
+        found.add(413)
+    if op.body is not None or op.action is not None:
+        found.add(415)
+    return found | ({409} if _keeps_answers(op) else set())
+
+
+def _success(possible: list[Json | None]) -> Json:
+    known = [schema for schema in possible if schema is not None]
+    if len(known) < len(possible):
         return {"description": "Success"}
-    schema: dict = {} if view is Page else _reference(view)
-    if op.reply:
-        schema = {"type": "object", "properties": {op.reply: schema}, "required": [op.reply]}
-    return {"description": "Success", "content": {"application/json": {"schema": schema}}}
+    return {"description": "Success", "content": {"application/json": {"schema": _one_of(known)}}}
 
 
-def _is_json(view: t.Any) -> bool:
-    return not (isinstance(view, type) and view.__module__.startswith("starlette"))
+def _fault(dialect: Dialect) -> Json:
+    media, schema = dialect.fault_schema()
+    return {"description": "An error, with its reason.", "content": {media: {"schema": schema}}}
 
 
-def _body(op: Operation) -> dict | None:
-    key = op.action or op.wrap
-    if op.body is None:
-        return {"type": "object", "properties": {op.action: {}}, "required": [op.action]} if op.action else None
-    inner = _reference(op.body)
-    return {"type": "object", "properties": {key: inner}, "required": [key]} if key else inner
+# -- types ---------------------------------------------------------------------------------------------------------
 
 
-def _query(op: Operation) -> list[dict]:
-    _, defs = msgspec.json.schema_components([op.query], ref_template="#/components/schemas/{name}")
-    properties = next(d for d in defs.values() if "properties" in d)["properties"] if defs else {}
-    return [{"name": name, "in": "query", "schema": _plain(schema)} for name, schema in properties.items()]
+def _one_of(schemas: list[Json]) -> Json:
+    different = [schema for i, schema in enumerate(schemas) if schema not in schemas[:i]]
+    return different[0] if len(different) == 1 else {"anyOf": different}
 
 
-def _plain(schema: dict) -> dict:
-    return {k: v for k, v in schema.items() if k != "default"}
+def _item(view: t.Any) -> t.Any:
+    """What of a handler's return type has a schema: the items of a page, the body of a reply."""
+    if t.get_origin(view) in (Page, Reply):
+        return t.get_args(view)[0]
+    return None if view in (Page, Reply) or _is_response(view) else view
 
 
-def _structs(hint: t.Any) -> bool:
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return True
-    return any(_structs(arg) for arg in t.get_args(hint))
+def _is_response(view: t.Any) -> bool:
+    return isinstance(view, type) and view.__module__.startswith("starlette")
 
 
-def _reference(hint: t.Any) -> dict:
-    (schema,), _ = msgspec.json.schema_components([hint], schema_hook=_unknown, ref_template="#/components/schemas/{name}")
-    return schema
-
-
-def _components(operations: list[Operation]) -> dict:
-    """All schemas at their newest. A field that came or went with a microversion is never required."""
-    hints = [h for op in operations for h in (op.body, op.view) if h is not None and _structs(h)]
-    _, components = msgspec.json.schema_components(hints, schema_hook=_unknown, ref_template="#/components/schemas/{name}")
-    for hint in hints:
-        for cls in _classes(hint):
-            _soften(components.get(cls.__name__) or {}, cls)
-    return components
+def _may_be_null(hint: t.Any) -> bool:
+    return hint is t.Any or hint is type(None) or any(_may_be_null(arg) for arg in t.get_args(hint) if t.get_origin(hint) not in (list, dict))
 
 
 def _classes(hint: t.Any) -> t.Iterator[type]:
@@ -153,7 +236,7 @@ def _classes(hint: t.Any) -> t.Iterator[type]:
         yield from _classes(arg)
 
 
-def _soften(schema: dict, cls: type) -> None:
+def _soften(schema: Json, cls: type) -> None:
     hints = t.get_type_hints(cls, include_extras=True)
     for field in msgspec.structs.fields(cls):
         marks = getattr(hints[field.name], "__metadata__", ())
@@ -161,5 +244,14 @@ def _soften(schema: dict, cls: type) -> None:
             schema["required"] = [name for name in schema["required"] if name != field.encode_name]
 
 
-def _unknown(cls: type) -> dict:
+def _unknown(cls: type) -> Json:
     return {}
+
+
+def _number_repeated(paths: dict[str, Json]) -> None:
+    """One function may serve several paths; each is an operation of its own, told apart by a number."""
+    seen: collections.Counter[str] = collections.Counter()
+    for entry in (entry for methods in paths.values() for entry in methods.values()):
+        seen[entry["operationId"]] += 1
+        if (count := seen[entry["operationId"]]) > 1:
+            entry["operationId"] += f".{count}"

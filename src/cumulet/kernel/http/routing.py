@@ -32,9 +32,10 @@ class Routes:
                 self._add(path.removeprefix(api.prefix), operation)
 
     def find(self, path: str) -> Match | None:
-        """The operations at a path below the service's prefix, and the named segments' values, unquoted."""
+        """The operations at a path below the service's prefix, and the named segments' values, unquoted. Nothing is
+        named with a NUL character, which no database keeps."""
         segments = [unquote(s) for s in path.split("/") if s]
-        return _walk(self._root, segments, 0, {})
+        return None if any("\0" in s for s in segments) else _walk(self._root, segments, 0, {})
 
     def _add(self, path: str, operation: Operation) -> None:
         node = self._root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 import msgspec
@@ -11,6 +12,8 @@ from .versions import Version, first_absent, shape, struct_in
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
+DEPTH = 64
+"""The most levels of a body's JSON."""
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -29,18 +32,22 @@ class View(msgspec.Struct, kw_only=True):
     """A response's body; a field that is UNSET is left out."""
 
 
-class Page(t.NamedTuple):
-    """One page of a list: the views, and the marker that the next page starts after (None: this is the last)."""
+Item = t.TypeVar("Item")
 
-    items: list
+
+class Page(t.NamedTuple, t.Generic[Item]):
+    """One page of a list: the views, and the marker that the next page starts after (None: this is the last).
+    `Page[Keypair]` puts the items' type into the OpenAPI document."""
+
+    items: list[Item]
     marker: str | None = None
     extra: dict | None = None
 
 
-class Reply(t.NamedTuple):
-    """An answer that says more than its body."""
+class Reply(t.NamedTuple, t.Generic[Item]):
+    """An answer that says more than its body, whose type the OpenAPI document has from `Reply[Keypair]`."""
 
-    body: t.Any = None
+    body: Item | None = None
     status: int | None = None
     headers: dict[str, str] | None = None
 
@@ -82,20 +89,60 @@ def load_query(pairs: list[tuple[str, str]], cls: type[Loaded]) -> Loaded:
         else:
             data[key] = value
     try:
-        return msgspec.convert(data, cls, strict=False)
+        loaded = msgspec.convert(data, cls, strict=False)
     except msgspec.ValidationError as error:
         text, _, at = str(error).partition(" - at `$.")
         raise BadRequest(f"Invalid input for query parameters {at.rstrip('`')}: {text}") from None
+    refuse_unstorable(msgspec.to_builtins(loaded), "query parameters ")
+    return loaded
+
+
+def refuse_nul(pairs: list[tuple[str, str]]) -> None:
+    """Raise BadRequest for a query with a NUL character: no database keeps one."""
+    for key, value in pairs:
+        if "\0" in key or "\0" in value:
+            raise BadRequest(f"Invalid input for query parameters {_printable(key)}: it has a NUL character")
 
 
 def decode(raw: bytes) -> t.Any:
-    """JSON, or BadRequest that says where it breaks. An empty body is None."""
+    """JSON that can be kept (see `refuse_unstorable`), or BadRequest that says where it breaks. An empty body is None."""
     if not raw.strip():
         return None
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        data = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"Malformed request body: {error}") from None
+    refuse_unstorable(data, "field/attribute ")
+    return data
+
+
+def refuse_unstorable(data: t.Any, what: str) -> None:
+    """Raise BadRequest for a NUL character, an integer of more than 64 bits, a number that is none, or nesting deeper
+    than `DEPTH`, wherever it is in JSON values: what databases refuse to keep."""
+    left: list[tuple[t.Any, str, int]] = [(data, "", 0)]
+    while left:
+        value, path, depth = left.pop()
+        if problem := _problem(value, depth):
+            raise BadRequest(f"Invalid input for {what}{path.lstrip('.') or 'body'}: {problem}")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                left += ((key, f"{path}.{_printable(key)}", depth), (inner, f"{path}.{_printable(key)}", depth + 1))
+        elif isinstance(value, list):
+            left += ((inner, f"{path}[{i}]", depth + 1) for i, inner in enumerate(value))
+
+
+def _problem(value: t.Any, depth: int) -> str | None:
+    if isinstance(value, str):
+        return "it has a NUL character" if "\0" in value else None
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else "it is an integer of more than 64 bits"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "it is not a finite number"
+    return f"it is nested deeper than {DEPTH} levels" if depth > DEPTH else None
+
+
+def _printable(name: str) -> str:
+    return name[:80].replace("\0", "\\0")
 
 
 _lists: dict[type, frozenset[str]] = {}

@@ -2,7 +2,7 @@
 
 from .reconcile import RECONCILERS, Reconciler
 from .saga import REGISTRY, Retry, Saga, StepFailed, step
-from .tasks import supersede, tasks
+from .tasks import supersede
 from .worker import Worker
 
-__all__ = ["RECONCILERS", "REGISTRY", "Reconciler", "Retry", "Saga", "StepFailed", "Worker", "step", "supersede", "tasks"]
+__all__ = ["RECONCILERS", "REGISTRY", "Reconciler", "Retry", "Saga", "StepFailed", "Worker", "step", "supersede"]

@@ -57,6 +57,8 @@ class Saga:
     steps: t.ClassVar[list[step]]
 
     def __init_subclass__(cls) -> None:
+        if taken := [name for name, value in vars(cls).items() if isinstance(value, step) and hasattr(Saga, name)]:
+            raise TypeError(f"{cls.__name__}: a step cannot be called {taken[0]}, that is a saga's own")
         cls.steps = [value for value in vars(cls).values() if isinstance(value, step)]
         REGISTRY[cls.__name__] = cls
 

@@ -1,0 +1,1 @@
+"""The back ends that volumes are kept on."""

@@ -6,14 +6,22 @@ import sqlalchemy as sa
 from alembic import context
 
 from cumulet.kernel.db import metadata
+from cumulet.kernel.db.engine import create_engine
+
+
+def _plain(kind: str, item: object, _: object) -> str | bool:
+    """A column type of a service's own is written down as what it is in the database: migrations import no service."""
+    if kind == "type" and isinstance(item, sa.types.TypeDecorator):
+        return f"sa.{item.impl!r}"
+    return False
 
 
 def run() -> None:
-    engine = sa.create_engine(context.config.attributes["url"])
-    with engine.begin() as connection:
+    engine = create_engine(context.config.attributes["url"])
+    with engine.begin() as connection:  # on SQLite too all steps happen or none
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(6782)"))  # two processes that start at once
-        context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+        context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, render_item=_plain)
         with context.begin_transaction():
             context.run_migrations()
     engine.dispose()

@@ -11,6 +11,7 @@ import uvloop
 
 from ..kernel import log
 from ..kernel.config import Config
+from ..kernel.privilege import drop
 from ..run.layout import Layout, LayoutError
 from . import Failure
 
@@ -24,11 +25,15 @@ def serve(config: Config, roles: frozenset[str], fd: int | None) -> None:
     from ..run import control
     from ..run.migrate import NewerDatabase
 
+    log.configure(config.log_level)
+    layout = Layout(config.root)
     listening = socket.socket(fileno=fd) if fd is not None else None
     try:
-        _run(config, control.main(config, Layout(config.root), roles, listening))
+        runtime = control.prepare(config, layout)
     except NewerDatabase as error:
         raise Failure(str(error)) from None
+    drop(config.user)
+    _run(control.main(runtime, layout, roles, listening))
 
 
 def agent(config: Config) -> None:
@@ -37,15 +42,15 @@ def agent(config: Config) -> None:
         raise Failure("The agent makes networks and runs guests: run it as root, or with --hypervisor simulated --network simulated.")
     from ..run import agent as process
 
+    log.configure(config.log_level)
     layout = Layout(config.root)
     try:
         layout.prepare(config.user)
-        _run(config, process.main(config, layout))
+        _run(process.main(config, layout))
     except LayoutError as error:
         raise Failure(str(error)) from None
 
 
-def _run(config: Config, main: t.Coroutine[t.Any, t.Any, None]) -> None:
-    log.configure(config.log_level)
+def _run(main: t.Coroutine[t.Any, t.Any, None]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

@@ -25,7 +25,7 @@ from ..run import credentials
 from ..run.layout import Layout, LayoutError, uid_of, write_private
 from . import Failure
 
-READY = 60.0
+READY = 45.0
 
 
 def up(config: Config, detach: bool) -> None:
@@ -90,9 +90,9 @@ def status(config: Config) -> int:
         return 3
     for name, pid in {"supervisor": state["supervisor"], **state["children"]}.items():
         click.echo(f"{name:12} {'pid ' + str(pid) if pid else 'is being started again'}")
-    answers = _answers(config)
-    click.echo(f"{'APIs':12} {config.url if answers else 'do not answer; see: cumulet logs control --data ' + str(layout.root)}")
-    return 0 if answers and all(state["children"].values()) else 1
+    good = answers(config)
+    click.echo(f"{'APIs':12} {config.url if good else 'do not answer; see: cumulet logs control --data ' + str(layout.root)}")
+    return 0 if good and all(state["children"].values()) else 1
 
 
 def logs(config: Config, follow: bool, process: str | None) -> None:
@@ -159,12 +159,11 @@ def _spec(config: Config, layout: Layout, fd: int) -> dict:
     if config.database:
         control += ["--database", config.database]
     agent = ["agent", *common, "--hypervisor", config.hypervisor, "--network", config.network, "--hosts", str(config.hosts)]
-    user = {"user": config.user} if os.getuid() == 0 else {}
     return {
         "state": str(layout.state),
         "children": {
             "agent": {"argv": [*python, *agent], "log": str(layout.log / "agent.log")},
-            "control": {"argv": [*python, *control], "log": str(layout.log / "control.log"), "fds": [fd], **user},
+            "control": {"argv": [*python, *control], "log": str(layout.log / "control.log"), "fds": [fd]},
         },
     }
 
@@ -172,13 +171,14 @@ def _spec(config: Config, layout: Layout, fd: int) -> dict:
 def _wait(config: Config, layout: Layout, supervisor: subprocess.Popen) -> None:
     """Until the APIs answer and a host is there; with the log's end where it does not come to that."""
     end = time.monotonic() + READY
-    while not _answers(config, "/readyz"):
+    while not answers(config, "/readyz"):
         if supervisor.poll() is not None or time.monotonic() > end:
             raise Failure(f"The cloud did not come up. The last lines of its logs:\n{_tails(layout)}")
         time.sleep(0.02)
 
 
-def _answers(config: Config, path: str = "/healthz") -> bool:
+def answers(config: Config, path: str = "/healthz") -> bool:
+    """Whether the cloud's APIs answer a path with 200."""
     try:
         with urllib.request.urlopen(f"http://{config.listen}{path}", timeout=2) as answer:
             return answer.status == 200

@@ -1,0 +1,95 @@
+"""Looking after the database: migrating, backing up, restoring."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+
+from ..kernel import services
+from ..kernel.config import Config
+from ..run.control import SERVICES
+from ..run.layout import Layout
+from ..run.migrate import NewerDatabase, current, head, upgrade
+from . import Failure
+from .cloud import running
+
+
+def migrate(config: Config) -> None:
+    """Bring the database to the newest schema."""
+    services.load(*SERVICES)
+    before = current(config.database_url)
+    try:
+        upgrade(config.database_url)
+    except NewerDatabase as error:
+        raise Failure(str(error)) from None
+    click.echo(f"The database is at revision {head()}" + (" already." if before == head() else f"; it was {before or 'empty'}."))
+
+
+def backup(config: Config, file: Path) -> None:
+    """Write a consistent copy: SQLite's own backup, or pg_dump's custom format."""
+    url = sa.make_url(config.database_url)
+    if url.get_backend_name() == "sqlite":
+        _existing(url)
+        with closing(sqlite3.connect(f"file:{url.database}?mode=ro", uri=True)) as source, closing(_private(file)) as target:
+            source.backup(target)
+    else:
+        _postgres(["pg_dump", "--format=custom", "--file", str(file)], url)
+    click.echo(f"Wrote {file} ({file.stat().st_size >> 10} KiB).")
+
+
+def restore(config: Config, file: Path) -> None:
+    """Put a backup in the place of what is there, which is kept beside it on SQLite."""
+    layout = Layout(config.root)
+    if running(layout):
+        raise Failure(f"The cloud is up: stop it first with `cumulet down --data {layout.root}`.")
+    url = sa.make_url(config.database_url)
+    if url.get_backend_name() == "sqlite":
+        _restore_sqlite(Path(str(url.database)), file)
+    else:
+        _postgres(["pg_restore", "--clean", "--if-exists", "--exit-on-error", str(file)], url)
+    click.echo(f"Restored {file}; start the cloud with `cumulet up --data {layout.root}`.")
+
+
+def _restore_sqlite(database: Path, file: Path) -> None:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source:
+        if source.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+            raise Failure(f"{file} is no sound SQLite database.")
+        fresh = database.with_suffix(".restored")
+        with closing(_private(fresh)) as target:
+            source.backup(target)
+    if database.exists():
+        shutil.copystat(database, fresh)
+        os.chown(fresh, database.stat().st_uid, database.stat().st_gid)
+        database.replace(database.with_suffix(".before-restore"))
+    for left in ("-wal", "-shm"):
+        Path(str(database) + left).unlink(missing_ok=True)
+    fresh.replace(database)
+
+
+def _private(file: Path) -> sqlite3.Connection:
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return sqlite3.connect(file)
+
+
+def _existing(url: sa.URL) -> None:
+    if not Path(str(url.database)).exists():
+        raise Failure(f"There is no database {url.database}; name the cloud's directory with --data.")
+
+
+def _postgres(argv: list[str], url: sa.URL) -> None:
+    """Run one of PostgreSQL's tools. The password goes by the environment: arguments are for everybody to see."""
+    if shutil.which(argv[0]) is None:
+        raise Failure(f"{argv[0]} is not installed: apt-get install postgresql-client")
+    environment = os.environ | {"PGPASSWORD": url.password or ""}
+    where = ["--host", url.host or "", "--port", str(url.port or 5432), "--username", url.username or "", "--dbname", url.database or ""]
+    done = subprocess.run([*argv, *where], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"{argv[0]}: {done.stderr.strip()}")

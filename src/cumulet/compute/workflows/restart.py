@@ -1,0 +1,30 @@
+"""Steps that many workflows share: a server's power off, and on again as its rows now say."""
+
+from __future__ import annotations
+
+from ...kernel.db import Row
+from ...kernel.work import Saga
+from ..servers.tables import servers
+from .machine import describe
+
+POWER_TIMEOUT = 120.0
+"""Seconds that a host has beyond the guest's own grace."""
+
+
+async def server(saga: Saga) -> Row:
+    """The row of the saga's server."""
+    return await saga.runtime.db.read(lambda tx: tx.get(servers, id=saga.subject))
+
+
+async def power_off(saga: Saga, grace: float | None = None) -> None:
+    """Shut the guest down; it has `grace` seconds for it, the configured ones by default."""
+    row = await server(saga)
+    wait = saga.runtime.config.stop_grace_seconds if grace is None else grace
+    await saga.call(row.host, "compute.stop", timeout=wait + POWER_TIMEOUT, id=row.id, grace=wait)
+
+
+async def power_on(saga: Saga, *, stopped: bool = False) -> None:
+    """Run the server as its rows now say. stopped: its host learns of it, but it stays off."""
+    row = await server(saga)
+    machine = await saga.runtime.db.read(lambda tx: describe(tx, saga.runtime, row.id, saga.generation, running=not stopped))
+    await saga.call(row.host, "compute.update" if stopped else "compute.start", timeout=POWER_TIMEOUT, machine=machine)

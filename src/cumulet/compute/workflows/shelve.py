@@ -1,0 +1,108 @@
+"""Shelving: a server's root disk becomes an image and its host is free of it; unshelving boots from that image anywhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ... import image as images
+from ... import network, placement
+from ...kernel.bus import AgentFailed, AgentUnreachable
+from ...kernel.db import Tx
+from ...kernel.work import Retry, Saga, step
+from ..servers import states
+from ..servers.states import Task, Vm
+from ..servers.tables import block_devices, nics, servers
+from .attachments import connect_volumes
+from .boot import BootServer
+from .faults import fault
+from .restart import power_off, power_on, server
+from .snapshot import take
+
+
+class ShelveServer(Saga):
+    """`image` is the queued image that the root disk becomes, None where that is a volume. `was` and `stopped` are what
+    the server goes back to where it cannot be shelved."""
+
+    deadline = dt.timedelta(hours=6)
+
+    @step
+    async def stop(self) -> None:
+        await power_off(self)
+
+    @stop.undo
+    async def stop(self) -> None:
+        await power_on(self, stopped=self.state["stopped"])
+
+    @step
+    async def save(self) -> None:
+        if self.state["image"]:
+            await take(self, self.state["image"])
+
+    @save.undo
+    def save(self, tx: Tx) -> None:
+        if self.state["image"]:
+            images.abandon(tx, self.state["image"])
+
+    def succeeded(self, tx: Tx) -> None:
+        tx.update(servers, self.subject, vm_state=Vm.SHELVED, task_state=Task.OFFLOADING, power_state=states.SHUTDOWN,
+                  shelved_image_id=self.state["image"], fault=None)  # fmt: skip
+        OffloadServer.start(tx, self.subject, request_id=self.request_id)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        stopped = self.state["stopped"]
+        tx.update(servers, self.subject, vm_state=Vm.STOPPED if stopped else Vm.ACTIVE, task_state=None, fault=fault(why),
+                  power_state=states.SHUTDOWN if stopped else states.RUNNING)  # fmt: skip
+
+
+class OffloadServer(Saga):
+    """Takes a shelved server off its host. There is no way back from the first step on, only forward again: the image has
+    what the disk had, and whatever of the disk is left is never booted."""
+
+    deadline = dt.timedelta(minutes=15)
+
+    @step
+    async def destroy(self) -> None:
+        row = await server(self)
+        try:
+            await self.call(row.host, "compute.destroy", timeout=60, id=row.id)
+        except (AgentFailed, AgentUnreachable) as error:
+            raise Retry(str(error), 2) from None
+
+    def succeeded(self, tx: Tx) -> None:
+        offloaded(tx, self.subject)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        tx.update(servers, self.subject, task_state=None, fault=fault(why))
+
+
+class UnshelveServer(BootServer):
+    """Boots a shelved server where the request put it; where that fails, it is as it was: shelved, on no host."""
+
+    @step
+    async def volumes(self) -> None:
+        await connect_volumes(self.runtime, self.subject)
+
+    network, spawn = BootServer.network, BootServer.spawn
+
+    def succeeded(self, tx: Tx) -> None:
+        super().succeeded(tx)
+        row = tx.get(servers, id=self.subject)
+        if row.shelved_image_id:
+            images.abandon(tx, row.shelved_image_id)
+        tx.update(servers, self.subject, shelved_image_id=None)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        offloaded(tx, self.subject)
+        tx.update(servers, self.subject, fault=fault(why))
+
+    def stuck(self, tx: Tx, why: str) -> None:
+        tx.update(servers, self.subject, fault=fault(why))
+
+
+def offloaded(tx: Tx, id: str) -> None:
+    """The rows of a server that no host has any longer; its ports and volumes stay its own."""
+    placement.release(tx, id)
+    for card in tx.rows(nics, server_id=id):
+        network.unbind_port(tx, card.port_id)
+    tx.update(block_devices, {"server_id": id}, connection=None)
+    tx.update(servers, id, vm_state=Vm.SHELVED_OFFLOADED, task_state=None, power_state=states.SHUTDOWN, host=None)

@@ -1,0 +1,116 @@
+"""Access rules: the only requests that an application credential may make, where it has any. They belong to users, who
+may use one for several credentials."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+
+from ..kernel.db import Row, Tx, table
+from ..kernel.errors import Forbidden
+from ..kernel.http import OpenBody, Page, Request
+from . import NO_DOMAIN, api, users
+from .entities import missing, shown
+from .listing import listed
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+access_rules = table(
+    "identity_access_rules",
+    sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("service", sa.String(64), nullable=False),
+    sa.Column("path", sa.String(225), nullable=False),
+    sa.Column("method", sa.String(16), nullable=False),
+)
+
+access_rule_uses = table(
+    "identity_access_rule_uses",
+    sa.Column("credential_id", sa.String(64), sa.ForeignKey("identity_application_credentials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("rule_id", sa.String(64), sa.ForeignKey("identity_access_rules.id", ondelete="CASCADE"), primary_key=True),
+    id=False,
+)
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+
+class AccessRule(OpenBody):
+    """A rule in the body of a new application credential: a new one, or one that is there, by its id."""
+
+    id: t.Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    service: t.Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9-]+$")] | None = None
+    path: t.Annotated[str, msgspec.Meta(max_length=225, pattern=r"^/")] | None = None
+    method: t.Literal["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] | None = None
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+READ = f"((role:reader and system_scope:all) or user_id:%(target.user.id)s) and {NO_DOMAIN}"
+GET = api.rule("identity:get_access_rule", READ, "Show an access rule.")
+LIST = api.rule("identity:list_access_rules", READ, "List a user's access rules.")
+DELETE = api.rule(
+    "identity:delete_access_rule",
+    f"((role:admin and system_scope:all) or user_id:%(target.user.id)s) and {NO_DOMAIN}",
+    "Delete an access rule.",
+)
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+@api.op("GET", "/users/{user_id}/access_rules", policy=LIST, target=users.target, reply="access_rules", errors=(404,))
+def index(tx: Tx, request: Request, user_id: str) -> Page:
+    """List a user's access rules."""
+    refuse_delegated(request)
+    filters = ("service", "path", "method")
+    return listed(tx, request, access_rules, lambda row: view(request, row), filters, access_rules.c.user_id == user_id)
+
+
+@api.op("GET", "/users/{user_id}/access_rules/{access_rule_id}", policy=GET, target=users.target, reply="access_rule",
+        errors=(404,))  # fmt: skip
+def show(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> dict:
+    """Show an access rule."""
+    refuse_delegated(request)
+    return view(request, _find(tx, user_id, access_rule_id))
+
+
+@api.op("DELETE", "/users/{user_id}/access_rules/{access_rule_id}", policy=DELETE, target=users.target, status=204,
+        errors=(404,))  # fmt: skip
+def delete(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> None:
+    """Delete an access rule that no application credential uses."""
+    refuse_delegated(request)
+    row = _find(tx, user_id, access_rule_id)
+    if tx.scalar(sa.select(access_rule_uses.c.rule_id).where(access_rule_uses.c.rule_id == row.id).limit(1)):
+        raise Forbidden("You are not authorized to perform the requested action: May not delete access rule in use.")
+    tx.delete(access_rules, id=row.id)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def refuse_delegated(request: Request) -> None:
+    """A trust lends what the trustor may do for a while; a credential made with it would outlive it."""
+    if request.context.trust_id is not None:
+        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
+
+
+def of_credentials(tx: Tx, ids: list[str]) -> dict[str, list[dict]]:
+    """The rules of some application credentials, as these show them."""
+    found: dict[str, list[dict]] = {id: [] for id in ids}
+    statement = sa.select(access_rule_uses.c.credential_id, access_rules).join(
+        access_rules, access_rules.c.id == access_rule_uses.c.rule_id
+    )
+    for row in tx.all(statement.where(access_rule_uses.c.credential_id.in_(ids)).order_by(access_rules.c.created_at)):
+        found[row.credential_id].append({"id": row.id, "service": row.service, "path": row.path, "method": row.method})
+    return found
+
+
+def view(request: Request, row: Row) -> dict:
+    return shown(request, f"users/{row.user_id}/access_rules", row, "service", "path", "method")
+
+
+def _find(tx: Tx, user_id: str, id: str) -> Row:
+    row = tx.get(access_rules, id=id, user_id=user_id)
+    if row is None:
+        raise missing("Access Rule", id)
+    return row

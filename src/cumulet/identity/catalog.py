@@ -1,0 +1,23 @@
+"""The catalog: every enabled service with its endpoints, as tokens and clients see it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ..kernel.db import Tx
+from .endpoints import endpoints, url_for
+from .services import services
+
+
+def catalog_of(tx: Tx, project_id: str | None, user_id: str | None) -> list[dict]:
+    """The catalog for a caller. An endpoint whose URL needs a project is left out for who has none."""
+    found: dict[str, dict] = {}
+    for row in tx.all(sa.select(services).where(services.c.enabled).order_by(services.c.type, services.c.id)):
+        found[row.id] = {"id": row.id, "type": row.type, "name": row.name or "", "endpoints": []}
+    ordered = sa.select(endpoints).where(endpoints.c.enabled).order_by(endpoints.c.region_id, endpoints.c.interface)
+    for row in tx.all(ordered):
+        url = url_for(row.url, project_id, user_id)
+        if url is not None and row.service_id in found:
+            entry = {"id": row.id, "interface": row.interface, "region": row.region_id, "region_id": row.region_id, "url": url}
+            found[row.service_id]["endpoints"].append(entry)
+    return list(found.values())

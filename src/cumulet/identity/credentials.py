@@ -1,0 +1,210 @@
+"""Credentials: secrets of users that other protocols check (EC2 keys, TOTP seeds, certificates). Encrypted at rest."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+
+from ..kernel import ids
+from ..kernel.db import Row, Tx, table
+from ..kernel.errors import BadRequest, Conflict, Forbidden
+from ..kernel.http import OpenBody, Page, Request
+from ..kernel.http.wire import UNSET, UnsetType
+from ..kernel.runtime import Runtime
+from . import api
+from .application_credentials import refuse_restricted
+from .attributes import Text, expecting, given, same_id, taken
+from .entities import missing, shown
+from .listing import listed
+from .state import state
+from .tree import find_project
+from .users import find_user
+
+# -- table ---------------------------------------------------------------------------------------------------------
+
+credentials = table(
+    "identity_credentials",
+    sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("project_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE")),
+    sa.Column("type", sa.String(255), nullable=False),
+    sa.Column("sealed_blob", sa.Text, nullable=False),
+    sa.Column("extra", sa.JSON, nullable=False),
+)
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+Type = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Reference = t.Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class CredentialCreate(OpenBody):
+    blob: Text
+    type: Type
+    user_id: Reference
+    project_id: Reference | None = None
+
+
+class CredentialUpdate(OpenBody):
+    blob: Text | UnsetType = UNSET
+    type: Type | UnsetType = UNSET
+    user_id: Reference | UnsetType = UNSET
+    project_id: Reference | None | UnsetType = UNSET
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+OWN = "user_id:%(target.credential.user_id)s"
+READ = f"(rule:admin_required) or (role:reader and system_scope:all) or {OWN}"
+WRITE = f"(rule:admin_required) or {OWN}"
+GET = api.rule("identity:get_credential", READ, "Show a credential.")
+LIST = api.rule("identity:list_credentials", READ, "List credentials.")
+CREATE = api.rule("identity:create_credential", WRITE, "Create a credential.")
+UPDATE = api.rule("identity:update_credential", WRITE, "Update a credential.")
+DELETE = api.rule("identity:delete_credential", WRITE, "Delete a credential.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+def of_self(tx: Tx, request: Request, **_: str) -> dict:
+    """What a caller may do with their own; the handler checks whose it is."""
+    return {"target.credential.user_id": request.context.user_id}
+
+
+def _target(tx: Tx, request: Request, credential_id: str) -> dict:
+    row = tx.get(credentials, id=credential_id)
+    return {} if row is None else {"target.credential.user_id": row.user_id}
+
+
+@api.op("POST", "/credentials", policy=CREATE, target=of_self, wrap="credential", status=201, errors=(409,))
+def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
+    """Create a credential. An EC2 one's id is made of its access key, so that the key finds it."""
+    fields, extra = taken(body, CredentialCreate, "credential")
+    request.enforce(CREATE, {"target.credential.user_id": fields.user_id})
+    check_delegation(request, fields.project_id)
+    id, blob = ids.new_hex(), fields.blob
+    if fields.type.lower() == "ec2":
+        refuse_restricted(request)
+        parts = _ec2_blob(fields.blob)
+        id = ec2_id(parts["access"])
+        if made_with := _delegation(request):
+            blob = msgspec.json.encode(parts | made_with).decode()
+    row = insert(tx, request.runtime, id, fields.user_id, fields.project_id, fields.type, blob, extra)
+    return view(request, row)
+
+
+@api.op("GET", "/credentials", policy=LIST, target=of_self, reply="credentials")
+def index(tx: Tx, request: Request) -> Page:
+    """List the credentials that the caller may see."""
+    where = [] if request.allows(LIST, {}) else [credentials.c.user_id == request.context.user_id]
+    if _delegation(request):
+        where.append(credentials.c.project_id == request.context.project_id)
+    return listed(tx, request, credentials, lambda row: view(request, row), ("user_id", "type"), *where)
+
+
+@api.op("GET", "/credentials/{credential_id}", policy=GET, target=_target, reply="credential", errors=(404,))
+def show(tx: Tx, request: Request, credential_id: str) -> dict:
+    """Show a credential."""
+    return view(request, _permitted(tx, request, credential_id))
+
+
+@api.op("PATCH", "/credentials/{credential_id}", policy=UPDATE, target=_target, wrap="credential", errors=(404,))
+def update(tx: Tx, request: Request, credential_id: str, body: dict[str, t.Any]) -> dict:
+    """Change a credential."""
+    row = _permitted(tx, request, credential_id)
+    same_id(body, credential_id, "credential")
+    fields, extra = taken(body, CredentialUpdate, "credential")
+    values = given(fields, "blob")
+    request.enforce(UPDATE, {"target.credential.user_id": values.get("user_id", row.user_id)})
+    _check_references(tx, values.get("user_id"), values.get("project_id"))
+    if fields.blob is not UNSET:
+        if row.type.lower() == "ec2":
+            _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(fields.blob))
+        values["sealed_blob"] = _seal(request.runtime, fields.blob)
+    tx.update(credentials, row.id, **values, extra=row.extra | extra)
+    return view(request, find_credential(tx, credential_id))
+
+
+@api.op("DELETE", "/credentials/{credential_id}", policy=DELETE, target=_target, status=204, errors=(404,))
+def delete(tx: Tx, request: Request, credential_id: str) -> None:
+    """Delete a credential."""
+    tx.delete(credentials, id=_permitted(tx, request, credential_id).id)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def find_credential(tx: Tx, id: str) -> Row:
+    row = tx.get(credentials, id=id)
+    if row is None:
+        raise missing("credential", id)
+    return row
+
+
+def ec2_id(access: str) -> str:
+    """The id of the credential with an EC2 access key."""
+    return hashlib.sha256(access.encode()).hexdigest()
+
+
+def insert(tx: Tx, runtime: Runtime, id: str, user_id: str, project_id: str | None, type: str, blob: str, extra: dict) -> Row:
+    _check_references(tx, user_id, project_id)
+    if tx.get(credentials, id=id) is not None:
+        raise Conflict("Conflict occurred attempting to store credential - Duplicate entry.")
+    return tx.insert(credentials, id=id, user_id=user_id, project_id=project_id, type=type, sealed_blob=_seal(runtime, blob), extra=extra)
+
+
+def blob_of(runtime: Runtime, row: Row) -> str:
+    return state(runtime).credential_keys.open(row.sealed_blob).decode()
+
+
+def view(request: Request, row: Row) -> dict:
+    return shown(request, "credentials", row, "user_id", "project_id", "type", blob=blob_of(request.runtime, row))
+
+
+def check_delegation(request: Request, project_id: str | None) -> None:
+    """What was got by a trust or an application credential reaches credentials of its own project alone."""
+    if _delegation(request) and project_id != request.context.project_id:
+        action = "EC2 credential project does not match the project scope of the delegated token"
+        raise Forbidden(request.api.forbidden.format(rule=action))
+
+
+def _delegation(request: Request) -> dict[str, str]:
+    """The trust or application credential that the caller's token is of."""
+    context = request.context
+    pairs = {"trust_id": context.trust_id, "app_cred_id": context.app_credential_id}
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _permitted(tx: Tx, request: Request, id: str) -> Row:
+    row = find_credential(tx, id)
+    check_delegation(request, row.project_id)
+    return row
+
+
+def _seal(runtime: Runtime, blob: str) -> str:
+    return state(runtime).credential_keys.seal(blob.encode())
+
+
+def _ec2_blob(blob: str) -> dict:
+    try:
+        parts = msgspec.json.decode(blob, type=dict)
+    except (msgspec.MsgspecError, RecursionError):
+        raise BadRequest("Invalid blob in credential") from None
+    if not isinstance(parts.get("access"), str):
+        raise expecting("access", "credential")
+    return parts
+
+
+def _check_made_with(old: dict, new: dict) -> None:
+    for name in ("trust_id", "app_cred_id", "access_token_id", "access_id"):
+        if old.get(name) != new.get(name):
+            raise BadRequest(f"{name} can not be updated for credential")
+
+
+def _check_references(tx: Tx, user_id: str | None, project_id: str | None) -> None:
+    if user_id is not None:
+        find_user(tx, user_id)
+    if project_id is not None:
+        find_project(tx, project_id)

@@ -1,0 +1,102 @@
+"""EC2 credentials: the access and secret keys with which a user signs EC2 and S3 requests for a project."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+
+from ..kernel import ids
+from ..kernel.db import Row, Tx
+from ..kernel.errors import Unauthorized
+from ..kernel.http import OpenBody, Page, Request
+from . import NO_DOMAIN, api, users
+from .application_credentials import refuse_restricted
+from .credentials import blob_of, check_delegation, credentials, ec2_id, find_credential, insert
+from .tree import find_project
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+
+class Ec2Create(OpenBody):
+    tenant_id: t.Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+OWN = "user_id:%(target.credential.user_id)s"
+READ = "((rule:admin_required) or (role:reader and system_scope:all) or "
+WRITE = f"((rule:admin_required) or (role:member and {OWN})) and {NO_DOMAIN}"
+GET = api.rule("identity:ec2_get_credential", f"{READ}{OWN}) and {NO_DOMAIN}", "Show an EC2 credential.")
+LIST = api.rule("identity:ec2_list_credentials", f"{READ}rule:owner) and {NO_DOMAIN}", "List a user's EC2 credentials.")
+CREATE = api.rule("identity:ec2_create_credential", WRITE, "Create an EC2 credential.")
+DELETE = api.rule("identity:ec2_delete_credential", WRITE, "Delete an EC2 credential.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+ALL = "/users/{user_id}/credentials/OS-EC2"
+ONE = ALL + "/{credential_id}"
+
+
+def _of_path(tx: Tx, request: Request, user_id: str) -> dict:
+    return {"user_id": user_id, "target.credential.user_id": user_id}
+
+
+def _owner(tx: Tx, request: Request, user_id: str, credential_id: str) -> dict:
+    row = find_credential(tx, ec2_id(credential_id))
+    return {"target.credential.user_id": row.user_id}
+
+
+@api.op("POST", ALL, policy=CREATE, target=_of_path, reply="credential", status=201, errors=(404,))
+def create(tx: Tx, request: Request, user_id: str, body: Ec2Create) -> dict:
+    """Make a pair of keys for a project."""
+    refuse_restricted(request)
+    users.find_user(tx, user_id)
+    project = find_project(tx, body.tenant_id)
+    check_delegation(request, project.id)
+    keys = {"access": ids.new_hex(), "secret": ids.new_hex(), "trust_id": request.context.trust_id}
+    blob = msgspec.json.encode(keys).decode()
+    return _view(request, insert(tx, request.runtime, ec2_id(str(keys["access"])), user_id, project.id, "ec2", blob, {}))
+
+
+@api.op("GET", ALL, policy=LIST, target=_of_path, reply="credentials", errors=(404,))
+def index(tx: Tx, request: Request, user_id: str) -> Page:
+    """List a user's pairs of keys."""
+    users.find_user(tx, user_id)
+    rows = tx.rows(credentials, user_id=user_id, type="ec2", order=credentials.c.created_at)
+    if request.context.trust_id or request.context.app_credential_id:
+        rows = [row for row in rows if row.project_id == request.context.project_id]
+    return Page([_view(request, row) for row in rows])
+
+
+@api.op("GET", ONE, policy=GET, target=_owner, reply="credential", errors=(404,))
+def show(tx: Tx, request: Request, user_id: str, credential_id: str) -> dict:
+    """Show a pair of keys, by its access key."""
+    return _view(request, _find(tx, request, user_id, credential_id))
+
+
+@api.op("DELETE", ONE, policy=DELETE, target=_owner, status=204, errors=(404,))
+def delete(tx: Tx, request: Request, user_id: str, credential_id: str) -> None:
+    """Delete a pair of keys, by its access key."""
+    tx.delete(credentials, id=_find(tx, request, user_id, credential_id).id)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def _find(tx: Tx, request: Request, user_id: str, access: str) -> Row:
+    users.find_user(tx, user_id)
+    row = find_credential(tx, ec2_id(access))
+    if row.type != "ec2":
+        raise Unauthorized("EC2 access key not found.")
+    check_delegation(request, row.project_id)
+    return row
+
+
+def _view(request: Request, row: Row) -> dict:
+    keys = msgspec.json.decode(blob_of(request.runtime, row))
+    return {
+        "user_id": row.user_id, "tenant_id": row.project_id, "access": keys.get("access"), "secret": keys.get("secret"),
+        "trust_id": keys.get("trust_id"),
+        "links": {"self": f"{request.base}/v3/users/{row.user_id}/credentials/OS-EC2/{keys.get('access')}"},
+    }  # fmt: skip

@@ -1,0 +1,115 @@
+"""Endpoint groups: endpoints that have a service, a region or an interface in common."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from ..kernel import ids
+from ..kernel.db import Row, Tx, table
+from ..kernel.errors import BadRequest
+from ..kernel.http import OpenBody, Page, Request
+from ..kernel.http.wire import UNSET, UnsetType
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from .attributes import Name, Text, given, same_id, taken
+from .entities import find, shown
+from .listing import listed
+
+# -- table ---------------------------------------------------------------------------------------------------------
+
+endpoint_groups = table(
+    "identity_endpoint_groups",
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("filters", sa.JSON, nullable=False),
+)
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+FILTERS = {"interface", "service_id", "region_id"}
+
+
+class GroupCreate(OpenBody):
+    name: Name
+    filters: dict[str, str]
+    description: Text | None = None
+
+
+class GroupUpdate(OpenBody):
+    name: Name | UnsetType = UNSET
+    filters: dict[str, str] | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+CREATE = api.rule("identity:create_endpoint_group", ADMIN, "Create an endpoint group.")
+LIST = api.rule("identity:list_endpoint_groups", ADMIN_OR_SYSTEM_READER, "List endpoint groups.")
+GET = api.rule("identity:get_endpoint_group", ADMIN_OR_SYSTEM_READER, "Show an endpoint group.")
+UPDATE = api.rule("identity:update_endpoint_group", ADMIN, "Update an endpoint group.")
+DELETE = api.rule("identity:delete_endpoint_group", ADMIN, "Delete an endpoint group.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+ALL = "/OS-EP-FILTER/endpoint_groups"
+ONE = ALL + "/{endpoint_group_id}"
+
+
+@api.op("POST", ALL, policy=CREATE, wrap="endpoint_group", status=201)
+def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
+    """Create an endpoint group."""
+    fields, _ = taken(body, GroupCreate, "endpoint_group")
+    _check(fields.filters)
+    row = tx.insert(endpoint_groups, id=ids.new_hex(), name=fields.name, description=fields.description, filters=fields.filters)
+    return _view(request, row)
+
+
+@api.op("GET", ALL, policy=LIST, reply="endpoint_groups")
+def index(tx: Tx, request: Request) -> Page:
+    """List endpoint groups."""
+    return listed(tx, request, endpoint_groups, lambda row: _view(request, row), ("name",))
+
+
+@api.op("GET", ONE, policy=GET, reply="endpoint_group", errors=(404,))
+def show(tx: Tx, request: Request, endpoint_group_id: str) -> dict:
+    """Show an endpoint group."""
+    return _view(request, find_group(tx, endpoint_group_id))
+
+
+@api.op("PATCH", ONE, policy=UPDATE, wrap="endpoint_group", errors=(404,))
+def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.Any]) -> dict:
+    """Change an endpoint group."""
+    row = find_group(tx, endpoint_group_id)
+    same_id(body, endpoint_group_id, "endpoint group")
+    fields, _ = taken(body, GroupUpdate, "endpoint_group")
+    values = given(fields)
+    if "filters" in values:
+        _check(values["filters"])
+        values["filters"] = row.filters | values["filters"]
+    tx.update(endpoint_groups, row.id, **values)
+    return show(tx, request, endpoint_group_id)
+
+
+@api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
+def delete(tx: Tx, request: Request, endpoint_group_id: str) -> None:
+    """Delete an endpoint group."""
+    tx.delete(endpoint_groups, id=find_group(tx, endpoint_group_id).id)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def find_group(tx: Tx, id: str) -> Row:
+    return find(tx, endpoint_groups, id, "Endpoint Group")
+
+
+def _check(filters: dict[str, str]) -> None:
+    if unknown := filters.keys() - FILTERS:
+        raise BadRequest(f"Invalid input for field/attribute filters: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FILTERS))}")
+    if filters.get("interface", "public") not in ("public", "internal", "admin"):
+        raise BadRequest("Invalid input for field/attribute filters.interface: admin, internal or public")
+
+
+def _view(request: Request, row: Row) -> dict:
+    return shown(request, "OS-EP-FILTER/endpoint_groups", row, "name", "description", "filters")

@@ -1,0 +1,41 @@
+"""Finding a resource by its id, and showing it with its own attributes and its link."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from ..kernel.db import Row, Tx
+from ..kernel.errors import Conflict, NotFound
+from ..kernel.http import Request
+
+
+def find(tx: Tx, table: sa.Table, id: str, noun: str) -> Row:
+    """The row with an id. Raises NotFound in the service's words."""
+    row = tx.get(table, id=id)
+    if row is None:
+        raise missing(noun, id)
+    return row
+
+
+def missing(noun: str, id: str | None) -> NotFound:
+    return NotFound(f"Could not find {noun}: {id}.")
+
+
+def shown(request: Request, collection: str, row: Row, *columns: str, **more: t.Any) -> dict[str, t.Any]:
+    """A resource's body: its id, these columns, what the client added, and its link."""
+    known = {name: getattr(row, name) for name in ("id", *columns)} | more
+    extra = row._mapping.get("extra") or {}
+    return extra | known | {"links": {"self": f"{request.base}/v3/{collection}/{row.id}"}}
+
+
+def once(tx: Tx, table: sa.Table, name: str, domain_id: str | None, but: str | None = None) -> None:
+    """Raise Conflict where a domain (None: what is in no domain) has another of this name. The transaction is
+    serialisable, so what is not there now will not be there at its end."""
+    statement = sa.select(table.c.id).where(table.c.name == name, table.c.domain_id == domain_id)
+    found = tx.scalar(statement.where(table.c.id != but) if but else statement)
+    if found:
+        noun = table.name.removeprefix("identity_").removesuffix("s")
+        where = f" at domain ID {domain_id}" if domain_id else ""
+        raise Conflict(f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {name}{where}.")

@@ -1,0 +1,200 @@
+"""Groups: users that are given roles together."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from ..kernel import ids
+from ..kernel.db import Row, Tx, table
+from ..kernel.errors import BadRequest, NotFound
+from ..kernel.http import OpenBody, Page, Request
+from ..kernel.http.wire import UNSET, UnsetType
+from . import api, epoch, users
+from .attributes import Id, Name, Text, given, same_id, taken
+from .entities import find, once, shown
+from .listing import listed, of_own_domain
+from .tree import DEFAULT_DOMAIN, find_domain
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+groups = table(
+    "identity_groups",
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("extra", sa.JSON, nullable=False),
+    unique={
+        ("domain_id", "name"): "Conflict occurred attempting to store group - Duplicate entry found with name {name} at "
+        "domain ID {domain_id}."
+    },
+)
+
+memberships = table(
+    "identity_memberships",
+    sa.Column("group_id", sa.String(64), sa.ForeignKey("identity_groups.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    id=False,
+)
+
+# -- wire ----------------------------------------------------------------------------------------------------------
+
+
+class GroupCreate(OpenBody):
+    name: Name
+    domain_id: Id | None = None
+    description: Text | None = None
+
+
+class GroupUpdate(OpenBody):
+    name: Name | UnsetType = UNSET
+    domain_id: Id | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+READ = "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.group.domain_id)s"
+WRITE = "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s"
+AND_USER = " and domain_id:%(target.user.domain_id)s)"
+
+GET = api.rule("identity:get_group", READ + ")", "Show a group.")
+LIST = api.rule("identity:list_groups", READ + ")", "List groups.")
+LIST_OF_USER = api.rule(
+    "identity:list_groups_for_user",
+    "(rule:admin_required) or (role:reader and system_scope:all) or "
+    "(role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(user_id)s",
+    "List the groups that a user is in.",
+)
+CREATE = api.rule("identity:create_group", WRITE + ")", "Create a group.")
+UPDATE = api.rule("identity:update_group", WRITE + ")", "Update a group.")
+DELETE = api.rule("identity:delete_group", WRITE + ")", "Delete a group.")
+LIST_USERS = api.rule("identity:list_users_in_group", READ + ")", "List the users in a group.")
+REMOVE = api.rule("identity:remove_user_from_group", WRITE + AND_USER, "Remove a user from a group.")
+CHECK = api.rule("identity:check_user_in_group", READ + AND_USER, "Check whether a user is in a group.")
+ADD = api.rule("identity:add_user_to_group", WRITE + AND_USER, "Add a user to a group.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+def target(tx: Tx, request: Request, group_id: str, user_id: str | None = None, **_: str) -> dict:
+    """A group, and a user where the path names one, for policy."""
+    row = tx.get(groups, id=group_id)
+    found = {} if row is None else {"target.group.id": row.id, "target.group.domain_id": row.domain_id}
+    return found | (users.target(tx, request, user_id) if user_id else {})
+
+
+def _there(tx: Tx, request: Request, group_id: str) -> dict:
+    find_group(tx, group_id)
+    return target(tx, request, group_id)
+
+
+def _own_domain(tx: Tx, request: Request) -> dict:
+    return {"target.group.domain_id": request.context.domain_id}
+
+
+@api.op("POST", "/groups", policy=CREATE, target=_own_domain, wrap="group", status=201, errors=(409,))
+def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
+    """Create a group, in the token's domain (or the default one) where the body names none."""
+    fields, extra = taken(body, GroupCreate, "group")
+    domain_id = fields.domain_id or request.context.domain_id or DEFAULT_DOMAIN
+    request.enforce(CREATE, {"target.group.domain_id": fields.domain_id})
+    find_domain(tx, domain_id)
+    row = tx.insert(groups, id=ids.new_hex(), name=fields.name, domain_id=domain_id, description=fields.description or "", extra=extra)
+    return view(request, row)
+
+
+@api.op("GET", "/groups", policy=LIST, target=_own_domain, reply="groups")
+def index(tx: Tx, request: Request) -> Page:
+    """List groups; with a token for a domain, that domain's alone."""
+    return listed(tx, request, groups, lambda row: view(request, row), ("domain_id", "name"), *of_own_domain(request, groups))
+
+
+@api.op("GET", "/groups/{group_id}", policy=GET, target=target, reply="group", errors=(404,))
+def show(tx: Tx, request: Request, group_id: str) -> dict:
+    """Show a group."""
+    return view(request, find_group(tx, group_id))
+
+
+@api.op("PATCH", "/groups/{group_id}", policy=UPDATE, target=target, wrap="group", errors=(404, 409))
+def update(tx: Tx, request: Request, group_id: str, body: dict[str, t.Any]) -> dict:
+    """Change a group."""
+    row = find_group(tx, group_id)
+    same_id(body, group_id, "group")
+    fields, extra = taken(body, GroupUpdate, "group")
+    if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
+        raise BadRequest("Cannot change Domain ID")
+    values = given(fields, "domain_id")
+    if "name" in values:
+        once(tx, groups, values["name"], row.domain_id, but=row.id)
+    if "description" in values:
+        values["description"] = values["description"] or ""
+    tx.update(groups, row.id, **values, extra=row.extra | extra)
+    return show(tx, request, group_id)
+
+
+@api.op("DELETE", "/groups/{group_id}", policy=DELETE, target=_there, status=204, errors=(404,))
+def delete(tx: Tx, request: Request, group_id: str) -> None:
+    """Delete a group with its assignments; its users stay."""
+    tx.delete(groups, id=find_group(tx, group_id).id)
+    epoch.bump(tx)
+
+
+@api.op("GET", "/groups/{group_id}/users", policy=LIST_USERS, target=target, reply="users", errors=(404,))
+def index_users(tx: Tx, request: Request, group_id: str) -> Page:
+    """List the users in a group."""
+    find_group(tx, group_id)
+    inside = users.users.c.id.in_(sa.select(memberships.c.user_id).where(memberships.c.group_id == group_id))
+    where = [inside, *of_own_domain(request, users.users)]
+    return listed(tx, request, users.users, lambda row: users.view(request, row), ("domain_id", "enabled", "name"), *where)
+
+
+@api.op("GET", "/users/{user_id}/groups", policy=LIST_OF_USER, target=users.target, reply="groups", errors=(404,))
+def index_of_user(tx: Tx, request: Request, user_id: str) -> Page:
+    """List the groups that a user is in."""
+    users.find_user(tx, user_id)
+    inside = groups.c.id.in_(sa.select(memberships.c.group_id).where(memberships.c.user_id == user_id))
+    where = [inside, *of_own_domain(request, groups)]
+    return listed(tx, request, groups, lambda row: view(request, row), ("name",), *where)
+
+
+@api.op("PUT", "/groups/{group_id}/users/{user_id}", policy=ADD, target=target, status=204, errors=(404,))
+def add_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
+    """Add a user to a group."""
+    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
+    if tx.get(memberships, **pair) is None:
+        tx.insert(memberships, **pair)
+        epoch.bump(tx)
+
+
+@api.op("GET", "/groups/{group_id}/users/{user_id}", policy=CHECK, target=target, status=204, errors=(404,))
+def check_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
+    """Check whether a user is in a group."""
+    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
+    if tx.get(memberships, **pair) is None:
+        raise _not_inside(group_id, user_id)
+
+
+@api.op("DELETE", "/groups/{group_id}/users/{user_id}", policy=REMOVE, target=target, status=204, errors=(404,))
+def remove_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
+    """Remove a user from a group."""
+    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
+    if not tx.delete(memberships, **pair):
+        raise _not_inside(group_id, user_id)
+    epoch.bump(tx)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def find_group(tx: Tx, id: str) -> Row:
+    return find(tx, groups, id, "group")
+
+
+def view(request: Request, row: Row) -> dict:
+    return shown(request, "groups", row, "name", "domain_id", "description")
+
+
+def _not_inside(group_id: str, user_id: str) -> NotFound:
+    return NotFound(f"User '{user_id}' not found in group '{group_id}'")

@@ -1,0 +1,64 @@
+"""From a token to a caller: what every service asks at every request."""
+
+from __future__ import annotations
+
+from ...kernel.auth.context import Context
+from ...kernel.db import Tx
+from ...kernel.runtime import Runtime
+from .. import access_rules, epoch
+from ..fernet import BadToken, read
+from ..state import Known, State, state
+from .resolve import Resolved, check_age, denied, resolve
+
+
+def authenticate(runtime: Runtime, tx: Tx, token: str) -> Context:
+    """The caller that a token stands for. Raises Unauthorized.
+
+    A token that is good for some requests only, by the access rules of its application credential, is good for none:
+    who asks here does not say which request it is.
+    """
+    try:
+        known = lookup(state(runtime), tx, token)
+    except BadToken:
+        raise denied() from None
+    check_age(known.resolved.claims)
+    if known.context.extra["access_rules"]:
+        raise denied()
+    return known.context
+
+
+def lookup(held: State, tx: Tx, token: str) -> Known:
+    """What a token means, however old it is. Raises BadToken for what is none, Unauthorized for one that is no good.
+
+    What was worked out before holds as long as nothing changed that tokens depend on, which one row tells.
+    """
+    at = epoch.current(tx)
+    known = held.known(token)
+    if known is None or known.epoch != at:
+        resolved = resolve(tx, read(held.token_keys, token))
+        known = Known(at, resolved, _context(tx, resolved, token))
+        held.remember(token, known)
+    return known
+
+
+def _context(tx: Tx, resolved: Resolved, token: str) -> Context:
+    """A token's meaning as policy and handlers see it."""
+    project, domain = resolved.project, resolved.domain if resolved.scope == "d" else None
+    names = frozenset(role.name.lower() for role in resolved.roles)
+    credential = resolved.app_credential
+    extra = {
+        "methods": resolved.claims.methods,
+        "token_roles": [{"id": role.id, "name": role.name} for role in resolved.roles],
+        "restricted": credential is not None and not credential.unrestricted,
+        "access_rules": access_rules.of_credentials(tx, [credential.id])[credential.id] if credential else [],
+        "token.domain.id": domain.id if domain else None,
+        "token.project.domain.id": project.domain_id if project else None,
+    }
+    return Context(
+        user_id=resolved.user.id, user_name=resolved.user.name, user_domain_id=resolved.user_domain.id,
+        project_id=project.id if project else None, project_name=project.name if project else None,
+        project_domain_id=project.domain_id if project else None, domain_id=domain.id if domain else None,
+        system=resolved.scope == "s", roles=names, token=token, is_admin="admin" in names,
+        app_credential_id=credential.id if credential else None,
+        trust_id=resolved.trust.id if resolved.trust else None, extra=extra,
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Finding out who asks for a token: by password, by another token, by an application credential.
+
+Each method first reads who is meant and the hash of their secret; the secret is checked afterwards, outside of any
+transaction, for that takes a quarter of a second.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...kernel.db import Row, Tx
+from ...kernel.errors import Forbidden
+from .. import tree
+from ..application_credentials import application_credentials
+from ..attributes import expecting
+from ..fernet import METHODS, BadToken, Claims
+from ..state import State
+from ..users import users
+from .body import Auth, ByApplicationCredential, ByPassword, ByToken, NamedDomain, NamedUser
+from .caller import lookup
+from .resolve import check_age, denied
+
+SUPPORTED = ("password", "token", "application_credential")
+
+
+class Found(t.NamedTuple):
+    """Who a method says is asking: nobody, where it names somebody who is not there."""
+
+    user_id: str | None = None
+    secret: str | None = None
+    hashed: str | None = None
+    claims: Claims | None = None
+    credential: Row | None = None
+
+    @property
+    def has_secret(self) -> bool:
+        return self.claims is None
+
+
+def find(tx: Tx, held: State, auth: Auth) -> list[Found]:
+    """What each method of a request says. Raises BadRequest for a method without its part, Unauthorized for a
+    method that is none of ours."""
+    identity = auth.identity
+    found = []
+    for method in dict.fromkeys(identity.methods):
+        if method not in SUPPORTED:
+            raise denied()
+        part = getattr(identity, method)
+        if part is None:
+            raise expecting(method, "identity")
+        if isinstance(part, ByToken):
+            found.append(_by_token(tx, held, part))
+        else:
+            found.append(_by_password(tx, part) if isinstance(part, ByPassword) else _by_credential(tx, part))
+    if not found:
+        raise denied()
+    return found
+
+
+def check_same(found: list[Found]) -> str:
+    """The one user that all methods name. Raises Unauthorized."""
+    names = {one.user_id for one in found}
+    if len(names) != 1 or None in names:
+        raise denied()
+    return str(names.pop())
+
+
+def methods_of(auth: Auth, found: list[Found]) -> list[str]:
+    """The methods of this request and, where it brings a token, those of that."""
+    before = [method for one in found if one.claims for method in one.claims.methods]
+    return [method for method in METHODS if method in {*auth.identity.methods, *before}]
+
+
+def check_factors(user: Row, methods: list[str]) -> None:
+    """Raise Unauthorized where an administrator asks for more than one method of this user, and not these."""
+    rules = user.options.get("multi_factor_auth_rules") or []
+    wanted = [set(rule) & set(METHODS) for rule in rules]
+    wanted = [rule for rule in wanted if rule]
+    if user.options.get("multi_factor_auth_enabled") and wanted and not any(rule <= set(methods) for rule in wanted):
+        raise denied()
+
+
+def named_user(tx: Tx, named: NamedUser) -> Row | None:
+    if named.id is not None:
+        return tx.get(users, id=named.id)
+    if named.name is None:
+        raise expecting("id or name", "user")
+    if named.domain is None:
+        raise expecting("domain", "user")
+    domain = named_domain(tx, named.domain)
+    return domain and tx.get(users, domain_id=domain.id, name=named.name)
+
+
+def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
+    if named.id is not None:
+        row = tx.get(tree.projects, id=named.id)
+        return row if row is not None and row.is_domain else None
+    if named.name is None:
+        raise expecting("id or name", "domain")
+    return tree.domain_named(tx, named.name)
+
+
+def _by_password(tx: Tx, part: ByPassword) -> Found:
+    if part.user.password is None:
+        raise expecting("password", "user")
+    user = named_user(tx, part.user)
+    return Found(user.id if user else None, part.user.password, user.password_hash if user else None)
+
+
+def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
+    try:
+        resolved = lookup(held, tx, part.id).resolved
+    except BadToken:
+        raise denied() from None
+    check_age(resolved.claims)
+    if resolved.trust is not None or resolved.app_credential is not None:
+        raise Forbidden("You are not authorized to perform the requested action: rescope a scoped token.")
+    return Found(resolved.claims.user_id, claims=resolved.claims)
+
+
+def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
+    if part.secret is None:
+        raise expecting("secret", "application credential")
+    if part.id is not None:
+        row = tx.get(application_credentials, id=part.id)
+    elif part.name is None:
+        raise expecting("name or ID", "application credential")
+    elif part.user is None:
+        raise expecting("user", "application credential")
+    else:
+        user = named_user(tx, part.user)
+        row = user and tx.get(application_credentials, user_id=user.id, name=part.name)
+    if row is None:
+        return Found(None, part.secret)
+    return Found(row.user_id, part.secret, row.secret_hash, credential=row)

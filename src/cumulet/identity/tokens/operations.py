@@ -1,0 +1,129 @@
+"""Issuing, showing, checking and revoking tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import typing as t
+
+from ...kernel import clock
+from ...kernel.db import Tx
+from ...kernel.errors import Forbidden, NotFound, Unauthorized
+from ...kernel.http import Reply, Request
+from .. import api, revocations, times, trusts
+from ..fernet import BadToken, Claims, Where, audit_id, issue
+from ..listing import asked, is_true
+from ..state import state
+from . import methods, scope
+from .body import Auth
+from .caller import lookup
+from .render import rendered
+from .resolve import Resolved, check_age, denied, enabled_user, resolve
+
+LATE = 2 * 24 * 3600
+"""Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+READ = "rule:admin_required or (role:reader and system_scope:all) or "
+CHECK = api.rule("identity:check_token", READ + "rule:token_subject", "Check a token.")
+VALIDATE = api.rule("identity:validate_token", READ + "rule:service_role or rule:token_subject", "Show a token.")
+REVOKE = api.rule("identity:revoke_token", "rule:admin_required or rule:token_subject", "Revoke a token.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+SUBJECT = "x-subject-token"
+
+
+def _target(tx: Tx, request: Request) -> dict:
+    if SUBJECT not in request.headers:
+        return {}
+    subject = _subject(tx, request).user
+    return {"target.token.user_id": subject.id, "target.token.user.domain.id": subject.domain_id}
+
+
+@api.op("POST", "/auth/tokens", policy=None, wrap="auth", reply="token", status=201, errors=(401, 403, 404))
+async def create(request: Request, body: Auth) -> Reply:
+    """Issue a token. Secrets are checked between two transactions; the second finds what the first found, or refuses."""
+    db, held = request.runtime.db, state(request.runtime)
+    found = await db.read(lambda tx: methods.find(tx, held, body))
+    right = await asyncio.gather(*(held.passwords.check(one.secret or "", one.hashed) for one in found if one.has_secret))
+    if not all(right):
+        raise denied()
+    lane = db.write if isinstance(body.scope, scope.Scope) and body.scope.trust else db.read
+    token, shown = await lane(lambda tx: _issue(tx, request, body, found))
+    return Reply(shown, headers={"X-Subject-Token": token, "Vary": "X-Auth-Token"})
+
+
+@api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
+def show(tx: Tx, request: Request) -> Reply:
+    """Show what the subject token says."""
+    body = rendered(tx, request, _subject(tx, request), _with_catalog(request))
+    return Reply(body, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
+
+
+@api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
+def check(tx: Tx, request: Request) -> Reply:
+    """Check that the subject token is good."""
+    _subject(tx, request)
+    return Reply(None, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
+
+
+@api.op("DELETE", "/auth/tokens", policy=REVOKE, target=_target, status=204, errors=(404,))
+def delete(tx: Tx, request: Request) -> None:
+    """Revoke the subject token, and no other."""
+    claims = _subject(tx, request).claims
+    revocations.revoke(tx, claims.audit[0], times.moment(claims.expires))
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def _subject(tx: Tx, request: Request) -> Resolved:
+    """The subject token, good. Raises NotFound, which says why it is not."""
+    token = request.headers.get(SUBJECT)
+    if not token:
+        raise NotFound("No token in the request")
+    late = LATE if is_true(asked(request, "allow_expired") or "0") else 0
+    try:
+        resolved = lookup(state(request.runtime), tx, token).resolved
+        check_age(resolved.claims, late)
+    except BadToken:
+        raise NotFound("Could not recognize Fernet token") from None
+    except Unauthorized:
+        raise NotFound("Could not find token: it has expired, was revoked, or its user or scope is no good any more.") from None
+    return resolved
+
+
+def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> tuple[str, dict]:
+    if methods.find(tx, state(request.runtime), auth) != found:
+        raise denied()
+    user, _ = enabled_user(tx, methods.check_same(found))
+    used = methods.methods_of(auth, found)
+    methods.check_factors(user, used)
+    where, trust = scope.choose(tx, auth, user, found)
+    if trust is not None:
+        if trust.trustee_user_id != user.id:
+            raise Forbidden(request.api.forbidden.format(rule="User is not a trustee."))
+        trusts.use(tx, trust)
+    claims = _claims(request, user.id, used, where, trust, found)
+    resolved = resolve(tx, claims)
+    return issue(state(request.runtime).token_keys, claims), rendered(tx, request, resolved, _with_catalog(request))
+
+
+def _claims(request: Request, user_id: str, used: list[str], where: Where, trust: t.Any,
+            found: list[methods.Found]) -> Claims:  # fmt: skip
+    """A token ends when its time is up, and no later than what it was got with."""
+    before = next((one.claims for one in found if one.claims is not None), None)
+    credential = next((one.credential for one in found if one.credential is not None), None)
+    now = times.micros(clock.now())
+    ends = [before.expires if before else now + int(request.runtime.config.token_hours * 3600e6)]
+    ends += [times.micros(one.expires_at) for one in (trust, credential) if one is not None and one.expires_at]
+    audit = [audit_id(os.urandom(16))]
+    if before is not None:
+        audit.append(before.audit[-1])
+    return Claims(used, user_id, where, now, min(ends), audit, trust.id if trust else None, credential.id if credential else None)
+
+
+def _with_catalog(request: Request) -> bool:
+    return not any(key == "nocatalog" for key, _ in request.query)

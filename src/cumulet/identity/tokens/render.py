@@ -1,0 +1,63 @@
+"""The token as clients see it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...kernel.db import Row, Tx
+from ...kernel.http import Request
+from .. import access_rules, times
+from ..catalog import catalog_of
+from .resolve import Resolved
+
+
+def rendered(tx: Tx, request: Request, resolved: Resolved, with_catalog: bool) -> dict:
+    """A token's body."""
+    claims = resolved.claims
+    body: dict[str, t.Any] = {
+        "methods": claims.methods,
+        "user": {"id": resolved.user.id, "name": resolved.user.name, "domain": _named(resolved.user_domain),
+                 "password_expires_at": None},
+        "audit_ids": claims.audit,
+        "expires_at": times.iso(times.moment(claims.expires)),
+        "issued_at": times.iso(times.moment(claims.issued)),
+    }  # fmt: skip
+    body |= _scope(resolved)
+    if resolved.trust is not None:
+        body["OS-TRUST:trust"] = _trust(resolved.trust)
+    if resolved.app_credential is not None:
+        body["application_credential"] = _app_credential(tx, resolved.app_credential)
+    if with_catalog and resolved.scope != "u":
+        body["catalog"] = catalog_of(tx, resolved.project.id if resolved.project else None, resolved.user.id)
+    return body
+
+
+def _scope(resolved: Resolved) -> dict:
+    if resolved.scope == "u":
+        return {}
+    body: dict[str, t.Any] = {"roles": [_named(role) for role in resolved.roles]}
+    if resolved.scope == "s":
+        body["system"] = {"all": True}
+    elif resolved.scope == "d" and resolved.domain is not None:
+        body["domain"] = _named(resolved.domain)
+    elif resolved.project is not None and resolved.domain is not None:
+        body["project"] = _named(resolved.project) | {"domain": _named(resolved.domain)}
+        body["is_domain"] = resolved.project.is_domain
+    return body
+
+
+def _trust(trust: Row) -> dict:
+    return {
+        "id": trust.id, "impersonation": trust.impersonation, "trustor_user": {"id": trust.trustor_user_id},
+        "trustee_user": {"id": trust.trustee_user_id},
+    }  # fmt: skip
+
+
+def _app_credential(tx: Tx, row: Row) -> dict:
+    body = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
+    rules = access_rules.of_credentials(tx, [row.id])[row.id]
+    return body | ({"access_rules": rules} if rules else {})
+
+
+def _named(row: Row) -> dict:
+    return {"id": row.id, "name": row.name}

@@ -1,0 +1,139 @@
+"""What a token's claims come to now: who, where, with which roles. Nothing of it is in the token, so that whatever
+changes counts at once."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...kernel import clock
+from ...kernel.db import Row, Tx
+from ...kernel.errors import ApiError, Unauthorized
+from .. import application_credentials, assignments, times, tree, trusts
+from ..fernet import Claims
+from ..revocations import is_revoked
+from ..users import find_user
+
+
+class Resolved(t.NamedTuple):
+    """A token that is good. `user` is the trustor where a trust lets the trustee pass for them."""
+
+    claims: Claims
+    user: Row
+    user_domain: Row
+    project: Row | None
+    domain: Row | None
+    """The domain that the token is for, or that its project is in."""
+    roles: list[Row]
+    trust: Row | None
+    app_credential: Row | None
+
+    @property
+    def scope(self) -> str:
+        return self.claims.scope[0]
+
+
+def check_age(claims: Claims, late: int = 0) -> None:
+    """Raise Unauthorized where a token has ended, longer ago than so many seconds."""
+    if claims.expires + late * 1_000_000 <= times.micros(clock.now()):
+        raise denied()
+
+
+def denied() -> Unauthorized:
+    """What is said to anyone who is not let in, whatever the reason."""
+    return Unauthorized("The request you have made requires authentication.")
+
+
+def resolve(tx: Tx, claims: Claims) -> Resolved:
+    """Raises Unauthorized where the token is no good any more for another reason than its age."""
+    if is_revoked(tx, claims.audit):
+        raise denied()
+    try:
+        return _resolve(tx, claims)
+    except ApiError:
+        raise denied() from None
+
+
+def enabled_user(tx: Tx, id: str) -> tuple[Row, Row]:
+    """A user and their domain. Raises Unauthorized where either is disabled, NotFound where there is none."""
+    user = find_user(tx, id)
+    domain = tree.find_domain(tx, user.domain_id)
+    if not user.enabled or not domain.enabled:
+        raise denied()
+    return user, domain
+
+
+def enabled_project(tx: Tx, id: str) -> tuple[Row, Row]:
+    """A project and the domain it is in (itself, where it is one). Raises as `enabled_user`."""
+    project = tree.find_project(tx, id)
+    domain = tree.find_domain(tx, project.domain_id) if project.domain_id else project
+    if not project.enabled or not domain.enabled:
+        raise denied()
+    return project, domain
+
+
+def _resolve(tx: Tx, claims: Claims) -> Resolved:
+    user, user_domain = enabled_user(tx, claims.user_id)
+    if claims.issued < times.micros(user.valid_from):
+        raise denied()
+    kind, target = claims.scope
+    project = domain = trust = credential = None
+    if kind == "p":
+        project, domain = enabled_project(tx, target)
+    elif kind == "d":
+        domain = _enabled_domain(tx, target)
+    if claims.trust_id is not None:
+        trust = trusts.find_trust(tx, claims.trust_id)
+        roles = _lent(tx, trust)
+        if trust.impersonation:
+            user, user_domain = enabled_user(tx, trust.trustor_user_id)
+    elif claims.app_credential_id is not None:
+        credential = _credential(tx, claims)
+        roles = _allowed(tx, credential)
+    else:
+        roles = _own(tx, claims.user_id, kind, target)
+    return Resolved(claims, user, user_domain, project, domain, roles, trust, credential)
+
+
+def _enabled_domain(tx: Tx, id: str) -> Row:
+    domain = tree.find_domain(tx, id)
+    if not domain.enabled:
+        raise denied()
+    return domain
+
+
+def _own(tx: Tx, user_id: str, kind: str, target: str) -> list[Row]:
+    """The user's own roles where the token is for; without any it is no good."""
+    if kind == "u":
+        return []
+    on: dict[str, assignments.Kind] = {"p": "project", "d": "domain", "s": "system"}
+    return _some(assignments.roles_on(tx, user_id, on[kind], None if kind == "s" else target))
+
+
+def _lent(tx: Tx, trust: Row) -> list[Row]:
+    """The roles that a trust lends, all of which its first trustor must still have."""
+    trustor, _ = enabled_user(tx, trusts.original_trustor(tx, trust))
+    lent = assignments.effective(tx, trusts.role_ids_of(tx, trust.id))
+    if trust.project_id is None:
+        return lent
+    own = {role.id for role in assignments.roles_on(tx, trustor.id, "project", trust.project_id)}
+    return _some(lent if all(role.id in own for role in lent) else [])
+
+
+def _credential(tx: Tx, claims: Claims) -> Row:
+    row = tx.get(application_credentials.application_credentials, id=claims.app_credential_id)
+    if row is None or (row.expires_at is not None and row.expires_at <= clock.now()):
+        raise denied()
+    return row
+
+
+def _allowed(tx: Tx, credential: Row) -> list[Row]:
+    """The roles of an application credential that its user still has."""
+    allowed = application_credentials.role_ids_of(tx, credential.id)
+    own = assignments.roles_on(tx, credential.user_id, "project", credential.project_id)
+    return _some([role for role in own if role.id in allowed])
+
+
+def _some(roles: list[Row]) -> list[Row]:
+    if not roles:
+        raise denied()
+    return roles

@@ -1,0 +1,79 @@
+"""What a token is to be for: what the request says, else the user's default project, else nothing."""
+
+from __future__ import annotations
+
+from ...kernel.db import Row, Tx
+from ...kernel.errors import Unauthorized
+from .. import assignments, tree, trusts
+from ..attributes import expecting
+from ..fernet import Where
+from .body import AllOfSystem, Auth, NamedProject, NamedTrust, Scope
+from .methods import Found, named_domain
+from .resolve import denied
+
+UNSCOPED: Where = ("u", "")
+
+
+def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Row | None]:
+    """Where the token is to be good, and the trust it is of, if any. Raises BadRequest for a scope that is several
+    or none, Unauthorized for one that is not there."""
+    credential = next((one.credential for one in found if one.credential is not None), None)
+    if credential is not None:
+        if auth.scope is not None:
+            raise Unauthorized("Error authenticating with application credential: Application credentials cannot request a scope.")
+        return ("p", credential.project_id), None
+    if isinstance(auth.scope, str) or (auth.scope is not None and auth.scope.unscoped is not None):
+        return UNSCOPED, None
+    if auth.scope is None:
+        return _default(tx, user), None
+    return _asked(tx, auth.scope)
+
+
+def _default(tx: Tx, user: Row) -> Where:
+    """The user's default project, where they have a role on it; else the token is for nothing."""
+    project = tx.get(tree.projects, id=user.default_project_id) if user.default_project_id else None
+    if project is None or not project.enabled or not assignments.roles_on(tx, user.id, "project", project.id):
+        return UNSCOPED
+    domain = tree.find_domain(tx, project.domain_id) if project.domain_id else project
+    return ("p", project.id) if domain.enabled else UNSCOPED
+
+
+def _asked(tx: Tx, scope: Scope) -> tuple[Where, Row | None]:
+    parts = [part for part in (scope.project, scope.domain, scope.system, scope.trust) if part is not None]
+    if len(parts) != 1:
+        raise expecting("one of: project, domain, system, OS-TRUST:trust or unscoped", "scope")
+    part = parts[0]
+    if isinstance(part, NamedTrust):
+        return _trust(tx, part)
+    if isinstance(part, AllOfSystem):
+        if not part.all:
+            raise expecting("all", "system")
+        return ("s", "all"), None
+    if isinstance(part, NamedProject):
+        return ("p", _project(tx, part).id), None
+    domain = named_domain(tx, part)
+    if domain is None:
+        raise denied()
+    return ("d", domain.id), None
+
+
+def _project(tx: Tx, named: NamedProject) -> Row:
+    if named.id is not None:
+        row = tx.get(tree.projects, id=named.id)
+    elif named.name is None:
+        raise expecting("id or name", "project")
+    elif named.domain is None:
+        raise expecting("domain", "project")
+    else:
+        domain = named_domain(tx, named.domain)
+        row = domain and tx.get(tree.projects, domain_id=domain.id, name=named.name)
+    if row is None:
+        raise denied()
+    return row
+
+
+def _trust(tx: Tx, named: NamedTrust) -> tuple[Where, Row]:
+    if named.id is None:
+        raise expecting("trust_id", "trust")
+    trust = trusts.find_trust(tx, named.id)
+    return (("p", trust.project_id) if trust.project_id else UNSCOPED), trust

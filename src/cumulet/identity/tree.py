@@ -1,0 +1,84 @@
+"""The tree of projects: a domain is a project that is nobody's child, and every other project is below one.
+
+The tables are here because domains, projects, users and roles all stand on them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ..kernel.db import Row, Tx, table
+from .entities import find, missing
+
+DEFAULT_DOMAIN = "default"
+DEEPEST = 5
+"""Projects from the domain (which is not counted) down to the lowest."""
+
+projects = table(
+    "identity_projects",
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), index=True),
+    sa.Column("parent_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), index=True),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("is_domain", sa.Boolean, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("extra", sa.JSON, nullable=False),
+    sa.Index("ix_identity_projects_name", "name"),
+)
+
+project_tags = table(
+    "identity_project_tags",
+    sa.Column("project_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    id=False,
+)
+
+
+def find_project(tx: Tx, id: str) -> Row:
+    return find(tx, projects, id, "project")
+
+
+def find_domain(tx: Tx, id: str) -> Row:
+    row = tx.get(projects, id=id)
+    if row is None or not row.is_domain:
+        raise missing("domain", id)
+    return row
+
+
+def domain_named(tx: Tx, name: str) -> Row | None:
+    return tx.first(sa.select(projects).where(projects.c.name == name, projects.c.is_domain))
+
+
+def ancestors(tx: Tx, project: Row) -> list[Row]:
+    """The projects above one, the nearest first, the domain last."""
+    found: list[Row] = []
+    while project.parent_id is not None:
+        project = find_project(tx, project.parent_id)
+        found.append(project)
+    return found
+
+
+def descendants(tx: Tx, id: str) -> list[Row]:
+    """The projects below one, each after its parent."""
+    found: list[Row] = []
+    level = [id]
+    while level:
+        rows = tx.all(sa.select(projects).where(projects.c.parent_id.in_(level)).order_by(projects.c.name))
+        found += rows
+        level = [row.id for row in rows]
+    return found
+
+
+def tags_of(tx: Tx, ids: list[str]) -> dict[str, list[str]]:
+    """The tags of some projects, sorted."""
+    found: dict[str, list[str]] = {id: [] for id in ids}
+    statement = sa.select(project_tags.c.project_id, project_tags.c.name).where(project_tags.c.project_id.in_(ids))
+    for row in tx.all(statement.order_by(project_tags.c.name)):
+        found[row.project_id].append(row.name)
+    return found
+
+
+def set_tags(tx: Tx, id: str, tags: list[str]) -> None:
+    tx.delete(project_tags, project_id=id)
+    tx.insert_many(project_tags, [{"project_id": id, "name": name} for name in dict.fromkeys(tags)])

@@ -1,0 +1,24 @@
+"""The external network that a new cloud comes with."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ..kernel.db import Tx
+from .tables import allocation_pools, networks, subnets
+
+
+def add_external(tx: Tx, *, project_id: str, name: str, cidr: str, gateway: str) -> None:
+    """A flat network on the physical network of its own name, with one subnet without DHCP: addresses from the tenth on,
+    the machine's own being `gateway`."""
+    network = tx.insert(
+        networks, project_id=project_id, name=name, description="", admin_state_up=True, shared=False, external=True, is_default=True,
+        mtu=1500, port_security_enabled=True, network_type="flat", physical_network=name, dns_domain="", availability_zone_hints=[],
+    )  # fmt: skip
+    subnet = tx.insert(
+        subnets, project_id=project_id, name=f"{name}-subnet", description="", network_id=network.id, ip_version=4, cidr=cidr,
+        gateway_ip=gateway, enable_dhcp=False, dns_nameservers=[], host_routes=[], service_types=[], dns_publish_fixed_ip=False,
+    )  # fmt: skip
+    whole = ipaddress.ip_network(cidr)
+    first, last = whole[10 if whole.num_addresses > 16 else 2], whole[-2]
+    tx.insert(allocation_pools, subnet_id=subnet.id, first=str(first), last=str(last))

@@ -1,0 +1,46 @@
+"""Making an image of a volume."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ... import image as images
+from ...kernel.db import Tx
+from ...kernel.work import Saga, StepFailed, step
+from ..messages import told
+from ..tables import volumes
+
+
+class UploadVolume(Saga):
+    """The subject is the image; `volume_id` and `format` say what it is made of."""
+
+    deadline = dt.timedelta(hours=2)
+
+    @step
+    async def copy(self) -> None:
+        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.state["volume_id"]))
+        if row is None:
+            raise StepFailed(f"volume {self.state['volume_id']} is gone")
+        path = images.incoming(self.runtime, self.subject)
+        await self.call(row.host, "volume.copy_to_image", timeout=3600, id=row.id, path=str(path), format=self.state["format"])
+
+    @copy.undo
+    async def copy(self) -> None:
+        images.incoming(self.runtime, self.subject).unlink(missing_ok=True)
+
+    @step
+    async def adopt(self) -> None:
+        await images.adopt(self.runtime, self.subject, images.incoming(self.runtime, self.subject))
+
+    def succeeded(self, tx: Tx) -> None:
+        self._volume_is_free(tx)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        told(tx, tx.get(volumes, id=self.state["volume_id"]), "upload", why, self.request_id)
+        images.abandon(tx, self.subject)
+        self._volume_is_free(tx)
+
+    def _volume_is_free(self, tx: Tx) -> None:
+        row = tx.get(volumes, id=self.state["volume_id"], status="uploading")
+        if row is not None:
+            tx.update(volumes, row.id, status=row.previous_status or "available", previous_status=None)

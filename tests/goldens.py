@@ -1,0 +1,177 @@
+"""The documents and golden files that are made from the declarations: write them all again.
+
+Usage: python tests/goldens.py
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import typing as t
+from pathlib import Path
+
+from cumulet.kernel import config, services
+from cumulet.kernel.auth.context import ANONYMOUS, Context
+from cumulet.kernel.auth.policy import Policy
+from cumulet.kernel.http.api import Api, Operation
+from cumulet.kernel.http.openapi import document
+from cumulet.run.control import SERVICES
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+MADE_BY = "This file is made by `make goldens` from the declarations in the source: do not edit it.\n"
+ROLES = ("admin", "manager", "member", "reader", "nobody")
+IMPLIED = {"admin": {"manager", "member", "reader"}, "manager": {"member", "reader"}, "member": {"reader"}}
+
+
+def made() -> dict[Path, str]:
+    """Every file that is made, with its text."""
+    apis = services.load(*SERVICES)
+    files = {
+        ROOT / "docs" / "coverage.md": coverage(apis),
+        ROOT / "docs" / "configuration.md": f"# Settings\n\n{MADE_BY}\n{config.reference()}",
+        ROOT / "docs" / "policy.md": policy_rules(apis),
+        GOLDEN / "policy-matrix.txt": policy_matrix(apis),
+    }
+    for name, api in apis.items():
+        files[GOLDEN / "openapi" / f"{name}.json"] = json.dumps(document([api]), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return files
+
+
+def main() -> None:
+    files = made()
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for path in kept() - files.keys():
+        path.unlink()
+
+
+def kept() -> set[Path]:
+    """The golden files that are there."""
+    return {path for path in GOLDEN.rglob("*") if path.is_file()}
+
+
+def declared(apis: dict[str, Api]) -> list[tuple[Api, Operation]]:
+    """Every operation, in an order that changes in the source do not change."""
+    pairs = [(api, op) for api in apis.values() for op in api.operations]
+    return sorted(pairs, key=lambda pair: (pair[0].service, pair[1].path, pair[1].method, pair[1].action or "", pair[1].first))
+
+
+# -- coverage ------------------------------------------------------------------------------------------------------
+
+
+class Documented(t.NamedTuple):
+    """An operation in the reference of the service that this one stands for."""
+
+    method: str
+    path: str
+    title: str
+    action: str
+
+    @property
+    def form(self) -> tuple[str, str, str]:
+        return self.method, _form(self.path), self.action
+
+
+def coverage(apis: dict[str, Api]) -> str:
+    """Which of the documented operations there are."""
+    total, parts = ["| service | done | of |", "| --- | ---: | ---: |"], []
+    for path in sorted((ROOT / "tests" / "api-ref").glob("*.tsv")):
+        listed = documented(path)
+        here = _answered(apis.get(path.stem))
+        done = [one for one in listed if one.form in here]
+        total.append(f"| {path.stem} | {len(done)} | {len(listed)} |")
+        rows = "\n".join(f"| {_mark(here, one)} | {one.method} | `{one.path}` | {one.title} |" for one in listed)
+        parts.append(f"## {path.stem}\n\n{len(done)} of {len(listed)}.\n\n|  | method | path | operation |\n| --- | --- | --- | --- |\n{rows}\n")
+    told = "✓: there is an operation of this method, path and action. 410: it answers that it is gone, as the real service does.\n"
+    return f"# Coverage\n\n{MADE_BY}\n{told}\n" + "\n".join(total) + "\n\n" + "\n".join(parts)
+
+
+def documented(path: Path) -> list[Documented]:
+    with path.open() as file:
+        return [Documented(**row) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def _answered(api: Api | None) -> dict[tuple[str, str, str], Operation]:
+    """Operations by method, path as the reference writes it (with the version or without) and action."""
+    found: dict[tuple[str, str, str], Operation] = {}
+    for op in api.operations if api else ():
+        for path in {op.path, *(p.removeprefix(api.prefix) for p in api.paths(op))} if api else ():
+            found[op.method, _form(path), op.action or ""] = op
+    return found
+
+
+def _mark(here: dict[tuple[str, str, str], Operation], one: Documented) -> str:
+    op = here.get(one.form)
+    return "–" if op is None else "410" if 410 in op.errors and op.policy is None else "✓"
+
+
+def _form(path: str) -> str:
+    """A path in which the names of parameters, a query and slashes at the ends make no difference."""
+    return re.sub(r"\{[^}]*\}|<[^>]*>", "{}", path.partition("?")[0]).strip("/")
+
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+
+def policy_rules(apis: dict[str, Api]) -> str:
+    parts = [f"# Policy rules\n\n{MADE_BY}\nAn operator overrides any of them in `policy.yaml` in the data directory.\n"]
+    for name, api in sorted(apis.items()):
+        if api.rules:
+            rows = "\n".join(f"| `{rule.name}` | `{rule.check or '@'}` | {rule.description} |" for rule in sorted(api.rules.values()))
+            parts.append(f"## {name}\n\n| rule | default | what it is for |\n| --- | --- | --- |\n{rows}\n")
+    return "\n".join(parts)
+
+
+def policy_matrix(apis: dict[str, Api]) -> str:
+    """For each operation, the roles that its rule lets pass, by where the token's scope lies."""
+    policy = Policy([rule for api in apis.values() for rule in api.rules.values()])
+    attributes = {name for check in policy.text.values() for name in re.findall(r"%\(([^)]*)\)s", check)}
+    lines = [
+        "# Who may call what, by the default policy. Letters are the roles that pass: a admin, g manager, m member, r reader, n none of these.",
+        "# own: a token of the project that the thing is in; other: of another project; domain: of its domain; system; none: without a token.",
+        "# Where an operation checks the caller's own things only, which things those are is up to its code, and own and other are alike.",
+    ]
+    for api, op in declared(apis):
+        name = " ".join(filter(None, (api.service, op.method, op.path or "/", op.action, _versions(op))))
+        lines.append(f"{name:<88} {_row(policy, op, attributes) if op.policy else 'anyone'}")
+    return "\n".join(lines) + "\n"
+
+
+def _versions(op: Operation) -> str:
+    return f"({op.name.rpartition('.')[2]})" if op.first != (0, 0) or op.last != (999, 999) else ""
+
+
+def _row(policy: Policy, op: Operation, attributes: set[str]) -> str:
+    cells = []
+    for scope in ("own", "other", "domain", "system"):
+        passed = "".join(role[0] if role != "manager" else "g" for role in ROLES if _passes(policy, op, _caller(role, scope), attributes))
+        cells.append(f"{scope} {passed or '-':<5}")
+    cells.append("none " + ("yes" if _passes(policy, op, ANONYMOUS, attributes) else "-"))
+    return "  ".join(cells) + f"  {op.policy}"
+
+
+def _caller(role: str, scope: str) -> Context:
+    project = {"own": "mine", "other": "another"}.get(scope)
+    user = "owner" if scope == "own" else "somebody"
+    return Context(
+        user_id=user, user_domain_id="domain", project_id=project, project_domain_id="domain" if project else None,
+        domain_id="domain" if scope == "domain" else None, system=scope == "system", roles=frozenset({role} | IMPLIED.get(role, set())),
+        is_admin=role == "admin",
+    )  # fmt: skip
+
+
+def _passes(policy: Policy, op: Operation, caller: Context, attributes: set[str]) -> bool:
+    target = {name: _owned(name) for name in attributes} if op.target else caller.own_target()
+    return policy.allows(op.policy or "", caller, target)
+
+
+def _owned(attribute: str) -> str:
+    """What a rule finds in a thing of the project `mine`, the user `owner` and the domain `domain`."""
+    return "domain" if "domain" in attribute else "owner" if "user" in attribute else "mine"
+
+
+if __name__ == "__main__":
+    main()

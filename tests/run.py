@@ -1,0 +1,47 @@
+"""Run the suites: `fast` is unit and api on SQLite; `all` adds PostgreSQL, RabbitMQ, faults, real guests and networks.
+
+Usage: python tests/run.py fast|all [more pytest arguments]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cumulet.kernel.testing.engines import postgresql, rabbitmq
+
+ROOT = Path(__file__).parent.parent
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8"]
+
+
+def main(which: str, more: list[str]) -> int:
+    if which == "fast":
+        return suite("unit and api", ["-n", "2", "tests/unit", "tests/api", *more])
+    failed = 0
+    with contextlib.ExitStack() as engines:
+        os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
+        os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
+        failed |= suite("unit, api and faults, on both databases and buses", ["-n", "2", "tests/unit", "tests/api", "tests/fault", *more])
+    if os.getuid() == 0:
+        failed |= suite("system: real guests, real networks", ["-n", "2", "--dist", "loadfile", "tests/system", *more])
+    else:
+        print("The system suite needs root: it was left out.")
+        failed = 1
+    return failed
+
+
+def suite(name: str, arguments: list[str]) -> int:
+    """Run one; 1 where it failed."""
+    print(f"== {name}", flush=True)
+    began = time.monotonic()
+    done = subprocess.run([*PYTEST, *arguments], cwd=ROOT)
+    print(f"== {name}: {'passed' if done.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
+    return int(done.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,27 @@
+"""A disk that is soon full."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path) -> Iterator[Path]:
+    """A file system of 8 MiB of its own, mounted on a directory in a user namespace, so that nobody need be root.
+    Gives the path by which everybody outside reaches it."""
+    mount = 'mount -t tmpfs -o size=8m tmpfs "$0" && echo mounted && read -r end'
+    holder = subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        if holder.stdout.readline() != b"mounted\n":
+            pytest.skip("this machine lets nobody make user namespaces")
+        yield Path(f"/proc/{holder.pid}/root{directory}")

@@ -1,0 +1,51 @@
+"""Settings, and where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cumulet.kernel.config import Config, ConfigError, load, reference
+
+
+def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path):
+    path = tmp_path / "cumulet.toml"
+    path.write_text('region = "file"\nhosts = 3\nlog_level = "debug"\n')
+    made = load(path, {"CUMULET_REGION": "environment", "CUMULET_HOSTS": "4", "HOME": "/"}, region="flag", hosts=None)
+    assert (made.region, made.hosts, made.log_level, made.hypervisor) == ("flag", 4, "debug", "qemu")
+
+
+def test_without_a_file_defaults_hold(tmp_path: Path):
+    assert load(tmp_path / "none.toml", {}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("hosts = 0", "hosts"), ('hosts = "many"', "hosts"), ("nothing = 1", "nothing"), ('listen = "here"', "listen"), ("= 1", "Invalid"),
+     ('log_level = "loud"', "log_level")],
+)  # fmt: skip
+def test_a_bad_file_is_told_by_its_path_and_setting(tmp_path: Path, text: str, told: str):
+    path = tmp_path / "cumulet.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(path, {})
+    assert str(path) in str(raised.value) and told in str(raised.value)
+
+
+def test_a_bad_variable_is_told_by_its_name():
+    with pytest.raises(ConfigError, match="CUMULET_HOSTS: "):
+        load(None, {"CUMULET_HOSTS": "many"})
+
+
+def test_addresses_follow_from_settings():
+    assert Config(listen="1.2.3.4:80").url == "http://1.2.3.4:80"
+    assert Config(public_url="https://cloud.example/").url == "https://cloud.example"
+    assert Config(data="/x").database_url == "sqlite:////x/control/cumulet.db"
+    assert Config(database="postgresql+psycopg://h/d").database_url == "postgresql+psycopg://h/d"
+
+
+def test_the_reference_has_a_line_for_every_setting():
+    lines = reference().splitlines()
+    assert [line.split("`")[1] for line in lines[2:]] == list(Config.__struct_fields__)
+    assert all(line.rstrip("| ").endswith(".") for line in lines[2:]), "each is told in a sentence"
