@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from cumulet.kernel import config, services
-from cumulet.kernel.auth.context import ANONYMOUS, Context
+from cumulet.kernel.auth.context import Context
 from cumulet.kernel.auth.policy import Policy
 from cumulet.kernel.http.api import Api, Operation
 from cumulet.kernel.http.openapi import document
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 MADE_BY = "This file is made by `make goldens` from the declarations in the source: do not edit it.\n"
 ROLES = ("admin", "manager", "member", "reader", "nobody")
+DONE, GONE, MISSING = "✓", "410", "–"
 IMPLIED = {"admin": {"manager", "member", "reader"}, "manager": {"member", "reader"}, "member": {"reader"}}
 
 
@@ -77,15 +78,16 @@ class Documented(t.NamedTuple):
 
 def coverage(apis: dict[str, Api]) -> str:
     """Which of the documented operations there are."""
-    total, parts = ["| service | done | of |", "| --- | ---: | ---: |"], []
+    total, parts = ["| service | done | of these, 410 | of all |", "| --- | ---: | ---: | ---: |"], []
     for path in sorted((ROOT / "tests" / "api-ref").glob("*.tsv")):
         listed = documented(path)
         here = _answered(apis.get(path.stem))
-        done = [one for one in listed if one.form in here]
-        total.append(f"| {path.stem} | {len(done)} | {len(listed)} |")
-        rows = "\n".join(f"| {_mark(here, one)} | {one.method} | `{one.path}` | {one.title} |" for one in listed)
-        parts.append(f"## {path.stem}\n\n{len(done)} of {len(listed)}.\n\n|  | method | path | operation |\n| --- | --- | --- | --- |\n{rows}\n")
-    told = "✓: there is an operation of this method, path and action. 410: it answers that it is gone, as the real service does.\n"
+        marks = [_mark(here, one) for one in listed]
+        done, gone = len(listed) - marks.count(MISSING), marks.count(GONE)
+        total.append(f"| {path.stem} | {done} | {gone} | {len(listed)} |")
+        rows = "\n".join(f"| {mark} | {one.method} | `{one.path}` | {one.title} |" for mark, one in zip(marks, listed, strict=True))
+        parts.append(f"## {path.stem}\n\n{done} of {len(listed)}.\n\n|  | method | path | operation |\n| --- | --- | --- | --- |\n{rows}\n")
+    told = f"{DONE}: there is an operation of this method, path and action. {GONE}: it answers that it is gone, as the real service does.\n"
     return f"# Coverage\n\n{MADE_BY}\n{told}\n" + "\n".join(total) + "\n\n" + "\n".join(parts)
 
 
@@ -105,7 +107,7 @@ def _answered(api: Api | None) -> dict[tuple[str, str, str], Operation]:
 
 def _mark(here: dict[tuple[str, str, str], Operation], one: Documented) -> str:
     op = here.get(one.form)
-    return "–" if op is None else "410" if 410 in op.errors and op.policy is None else "✓"
+    return MISSING if op is None else GONE if 410 in op.errors and op.policy is None else DONE
 
 
 def _form(path: str) -> str:
@@ -131,7 +133,8 @@ def policy_matrix(apis: dict[str, Api]) -> str:
     attributes = {name for check in policy.text.values() for name in re.findall(r"%\(([^)]*)\)s", check)}
     lines = [
         "# Who may call what, by the default policy. Letters are the roles that pass: a admin, g manager, m member, r reader, n none of these.",
-        "# own: a token of the project that the thing is in; other: of another project; domain: of its domain; system; none: without a token.",
+        "# own: a token of the project that the thing is in; other: of another project; domain: of its domain; system.",
+        "# Without a token, only what is for anyone is answered.",
         "# Where an operation checks the caller's own things only, which things those are is up to its code, and own and other are alike.",
     ]
     for api, op in declared(apis):
@@ -149,7 +152,6 @@ def _row(policy: Policy, op: Operation, attributes: set[str]) -> str:
     for scope in ("own", "other", "domain", "system"):
         passed = "".join(role[0] if role != "manager" else "g" for role in ROLES if _passes(policy, op, _caller(role, scope), attributes))
         cells.append(f"{scope} {passed or '-':<5}")
-    cells.append("none " + ("yes" if _passes(policy, op, ANONYMOUS, attributes) else "-"))
     return "  ".join(cells) + f"  {op.policy}"
 
 

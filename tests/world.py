@@ -111,10 +111,22 @@ class World(Cloud):
     def network(self, cidr: str = "10.0.0.0/24", name: str = "private", project: str = "p1", *, external: bool = False) -> str:
         """The id of a new network with a subnet."""
         owner = self.caller("/network/v2.0", "admin" if external else "member", project=project)
-        id = owner.post("/networks", {"network": {"name": name, "router:external": external} if external else {"name": name}}).json()["network"]["id"]
+        id = owner.post("/networks", {"network": {"name": name, "router:external": external} if external else {"name": name}}).json()[
+            "network"
+        ]["id"]
         made = owner.post("/subnets", {"subnet": {"network_id": id, "ip_version": 6 if ":" in cidr else 4, "cidr": cidr}})
         assert made.status_code == 201, made.text
         return id
+
+    def volume(self, size: int = 1, project: str = "p1", **values: t.Any) -> str:
+        """The id of a new volume, available."""
+        owner = self.caller("/volume/v3", project=project)
+        answer = owner.post("/volumes", {"volume": {"size": size, **values}})
+        assert answer.status_code == 202, answer.text
+        self.settle()
+        shown = owner.get(f"/volumes/{answer.json()['volume']['id']}").json()["volume"]
+        assert shown["status"] == "available", shown
+        return shown["id"]
 
     def boot(self, by: Caller | None = None, *, wait: bool = True, version: str | None = None, **values: t.Any) -> str:
         """The id of a new server: on a new tiny image and a network of its own unless `values` name others. wait: until

@@ -7,4 +7,5 @@ __getattr__ = lazily(
     service="api ADMIN ANY PROJECT_MEMBER PROJECT_READER",
     events="host_event",
     flavors="add_flavor",
+    quota_limits="lift_limits",
 )

@@ -54,6 +54,13 @@ def quota_limits(tx: Tx, project_id: str, user_id: str = "") -> dict[str, int]:
     return limits
 
 
+def lift_limits(tx: Tx, project_id: str) -> None:
+    """Let a project have as much as there is of what servers are made of."""
+    for resource in ("instances", "cores", "ram"):
+        if tx.update(quotas, {"project_id": project_id, "user_id": "", "resource": resource}, hard_limit=-1) == 0:
+            tx.insert(quotas, project_id=project_id, user_id="", resource=resource, hard_limit=-1)
+
+
 def refuse_over(limits: t.Mapping[str, int], used: t.Mapping[str, int], wanted: t.Mapping[str, int]) -> None:
     """Raise OverLimit where what is wanted goes beyond a limit on top of what is used."""
     over = sorted(name for name, amount in wanted.items() if amount > 0 and 0 <= limits[name] < used.get(name, 0) + amount)

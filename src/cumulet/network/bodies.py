@@ -57,8 +57,6 @@ def answer(body: Json, key: str, plural: str, views: list) -> Json:
 
 def load(data: t.Any, cls: type[Loaded]) -> Loaded:
     """Check and convert a resource. As the real service, takes numbers and truth values written as text."""
-    if any("\0" in text for text in _strings(data)):
-        raise BadRequest("Invalid input: a text in the request has a NUL character.", kind="HTTPBadRequest")
     try:
         return msgspec.convert(data, cls, strict=False)
     except msgspec.ValidationError as error:
@@ -73,14 +71,3 @@ def _explain(message: str) -> str:
     if text.startswith("Object missing required field"):
         return f"Failed to parse request. Required attribute '{text.split('`')[1]}' not specified" + (f" in {where}" if where else "")
     return f"Invalid input for {where or 'the resource'}. Reason: {text}."
-
-
-def _strings(data: t.Any) -> t.Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict):
-        yield from data
-        data = list(data.values())
-    if isinstance(data, list):
-        for value in data:
-            yield from _strings(value)

@@ -116,8 +116,8 @@ def _used(tx: Tx, project_id: str, resource: str) -> int:
 
 def _wanted(body: Json, project_id: str) -> dict[str, int]:
     """The quotas in a request, checked. Raises BadRequest."""
-    if len(project_id) > 64 or "\0" in project_id:
-        raise BadRequest("Invalid input for project_id. Reason: it is longer than 64 characters, or has a NUL.")
+    if len(project_id) > 64:
+        raise BadRequest("Invalid input for project_id. Reason: it is longer than 64 characters.")
     given = body.get("quota")
     if not isinstance(given, dict):
         raise BadRequest("Unable to find 'quota' in request body", kind="HTTPBadRequest")

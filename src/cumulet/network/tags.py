@@ -14,7 +14,7 @@ from .service import MEMBER, READER, api
 from .tables import tags
 
 MOST = 50
-Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class Kind(t.NamedTuple):
@@ -86,8 +86,8 @@ def extend(tx: Tx, request: Request, kind: str, id: str, body: Tags) -> TagsView
 def add(tx: Tx, request: Request, kind: str, id: str, tag: str) -> Reply:
     """Put a tag on a resource."""
     found = _tagged(tx, request, kind, id, "update")
-    if not tag or len(tag) > 255 or "\0" in tag:
-        raise BadRequest(f"Invalid input for tag. Reason: '{tag[:40]}' is empty, has a NUL, or is longer than 255 characters.")
+    if len(tag) > 255:
+        raise BadRequest(f"Invalid input for tag. Reason: '{tag[:40]}...' is longer than 255 characters.")
     _write(tx, request, found, {*found.tags, tag})
     return Reply()
 

@@ -18,10 +18,8 @@ def public_cidr(config: Config, layout: Layout) -> str:
     if kept.exists():
         return kept.read_text().strip()
     taken = _routed()
-    chosen = next(
-        candidate for third in range(4, 255)
-        if not any((candidate := ipaddress.ip_network(f"172.24.{third}.0/24")).overlaps(other) for other in taken)
-    )  # fmt: skip
+    candidates = (ipaddress.ip_network(f"172.24.{third}.0/24") for third in range(4, 255))
+    chosen = next(network for network in candidates if not any(network.overlaps(other) for other in taken))
     kept.write_text(f"{chosen}\n")
     return str(chosen)
 

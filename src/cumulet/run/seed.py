@@ -30,12 +30,14 @@ seeds = table("seeds", sa.Column("name", sa.String(64), nullable=False, unique=T
 
 
 def seed_rows(tx: Tx, runtime: Runtime, wanted: dict[str, t.Any]) -> None:
-    """Identity's basics at every start (they are idempotent), flavors and the public network at the first."""
+    """Identity's basics at every start (they are idempotent), flavors and the administrator's quota at the first."""
     config = runtime.config
     identity.bootstrap(
         tx, config, admin_password=wanted["admin"], demo_password=wanted["demo"],
         endpoints=[(kind, name, config.url + path) for kind, name, path in ENDPOINTS],
     )  # fmt: skip
+    if _first(tx, "quotas"):
+        compute.lift_limits(tx, _admin_project(tx))
     if _first(tx, "flavors"):
         for id, name, ram, vcpus, disk in FLAVORS:
             compute.add_flavor(tx, id=id, name=name, ram=ram, vcpus=vcpus, disk=disk)

@@ -14,6 +14,7 @@ import sys
 import time
 
 QUICK, PAUSE_MAX = 5.0, 10.0
+HEARD = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 
 class Child:
@@ -26,8 +27,9 @@ class Child:
     def start(self) -> None:
         with open(self.spec["log"], "ab") as log:
             self.process = subprocess.Popen(
-                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec.get("fds", ())
-            )
+                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec.get("fds", ()),
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD),  # a mask is inherited
+            )  # fmt: skip
         self.started = time.monotonic()
 
     def look(self) -> None:
@@ -55,14 +57,13 @@ def main(path: str) -> None:
         spec = json.load(file)
     children = [Child(name, child) for name, child in spec["children"].items()]
     ending = []
-    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     for child in children:
         child.start()
     while not ending:
         publish(spec["state"], children)
         waits = [max(0.0, c.due - time.monotonic()) for c in children if c.process is None]
-        heard = signal.sigtimedwait(signals, min([60.0, *waits]))
+        heard = signal.sigtimedwait(HEARD, min([60.0, *waits]))
         if heard and heard.si_signo != signal.SIGCHLD:
             ending.append(heard)
         for child in children if not ending else ():

@@ -19,10 +19,13 @@ api.rule("admin_or_owner", "is_admin:True or (role:admin and is_admin_project:Tr
 api.rule("xena_system_admin_or_project_member", "(role:admin) or (role:member and project_id:%(project_id)s)")
 api.rule("xena_system_admin_or_project_reader", "(role:admin) or (role:reader and project_id:%(project_id)s)")
 
+ANYBODY = api.rule("volume:authenticated", "@", "Whoever has a token.")
+
 from .find import find  # noqa: E402
 from .hosts import host_event  # noqa: E402
 from .uses import attach, begin_detaching, connect, create, delete, detach, reserve, roll_detaching, state  # noqa: E402
+from .workflows.extend import on_extended  # noqa: E402
 
 __all__ = [
-    "api", "attach", "begin_detaching", "connect", "create", "delete", "detach", "find", "host_event", "reserve", "roll_detaching", "state",
+    "api", "attach", "begin_detaching", "connect", "create", "delete", "detach", "find", "host_event", "on_extended", "reserve", "roll_detaching", "state",
 ]  # fmt: skip

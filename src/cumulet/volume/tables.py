@@ -209,3 +209,12 @@ group_snapshots = table(
     sa.Column("group_id", sa.String(64), nullable=False, index=True),
     sa.Column("group_type_id", sa.String(64), nullable=False),
 )
+
+unmanaged = table(
+    "volume_unmanaged",
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("volume_id", sa.String(64)),
+)
+"""A `volume` or `snapshot` whose data a host keeps though this service let go of it; the id is what the host calls it."""

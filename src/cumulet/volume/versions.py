@@ -16,17 +16,17 @@ async def discover_v3(request: Request) -> Versions:
     return _versions(request)
 
 
-def _versions(request: Request) -> Versions:
-    return Versions(versions=[{
-        "id": "v3.0", "status": "CURRENT", "version": "{}.{}".format(*api.high), "min_version": "{}.{}".format(*api.low),
-        "updated": "2024-09-30T00:00:00Z",
-        "links": [{"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"},
-                  {"rel": "self", "href": f"{request.base}/v3/"}],
-        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3"}],
-    }])  # fmt: skip
-
-
 @api.op("GET", "", policy=None, status=300)
 async def discover(request: Request) -> Versions:
     """List the API's versions, as a choice."""
     return _versions(request)
+
+
+def _versions(request: Request) -> Versions:
+    return Versions(versions=[{
+        "id": "v3.0", "status": "CURRENT", "version": "{}.{}".format(*api.high), "min_version": "{}.{}".format(*api.low),
+        "updated": "2023-08-31T00:00:00Z",
+        "links": [{"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"},
+                  {"rel": "self", "href": f"{request.base}/v3/"}],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3"}],
+    }])  # fmt: skip

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from world import World
 
 from cumulet.kernel import services
 from cumulet.kernel.testing.cloud import Cloud
+from world import World
 
 
 @pytest.fixture

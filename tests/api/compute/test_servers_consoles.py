@@ -7,11 +7,11 @@ import datetime as dt
 import re
 
 import pytest
-from world import World
 
 from cumulet.compute.console import console
 from cumulet.compute.drivers.simulated import SimulatedDriver
 from cumulet.compute.servers.tables import console_tokens
+from world import World
 
 
 class Chatty(SimulatedDriver):
@@ -51,7 +51,13 @@ class Socket:
     def __init__(self, world: World, url: str, *, origin: str | None = None):
         self.path, _, query = re.sub(r"^\w+://[^/]+", "", url).partition("?")
         headers = [(b"host", b"cloud")] + ([(b"origin", origin.encode())] if origin else [])
-        self.scope = {"type": "websocket", "path": self.path, "query_string": query.encode(), "headers": headers, "subprotocols": ["binary"]}
+        self.scope = {
+            "type": "websocket",
+            "path": self.path,
+            "query_string": query.encode(),
+            "headers": headers,
+            "subprotocols": ["binary"],
+        }
         self.world, self.told = world, []
 
     def talk(self, *said: bytes) -> list[dict]:
@@ -83,7 +89,7 @@ def opened(world: World, id: str, protocol: str = "vnc", type: str = "novnc"):
 
 def test_the_console_log(world):
     id = world.boot()
-    ask = lambda length: world.me.post(f"/servers/{id}/action", {"os-getConsoleOutput": length})  # noqa: E731
+    ask = lambda length: world.me.post(f"/servers/{id}/action", {"os-getConsoleOutput": length})
     whole = ask({}).json()["output"]
     assert whole.endswith("login:\n") and len(whole.splitlines()) == 4
     assert ask({"length": 2}).json()["output"].splitlines() == whole.splitlines()[-2:] == ask({"length": "2"}).json()["output"].splitlines()
@@ -100,7 +106,7 @@ def test_a_console_that_the_host_does_not_have(world):
     assert opened(world, id).status_code == 409 and "no vnc console" in opened(world, id).text
     for protocol, type in (("spice", "spice-html5"), ("vnc", "serial"), ("rdp", "rdp-html5"), ("mks", "webmks"), ("spice", "spice-direct")):
         assert opened(world, id, protocol, type).status_code == 400, type
-    act = lambda name, type, **more: world.me.post(f"/servers/{id}/action", {name: {"type": type}}, **more)  # noqa: E731
+    act = lambda name, type, **more: world.me.post(f"/servers/{id}/action", {name: {"type": type}}, **more)
     assert act("os-getSPICEConsole", "spice-html5").status_code == 400 and act("os-getRDPConsole", "rdp-html5").status_code == 400
     assert act("os-getVNCConsole", "nope").status_code == 400
     assert act("os-getVNCConsole", "novnc", version="compute 2.6").status_code == 404
@@ -114,7 +120,9 @@ def test_a_token_opens_one_console_once(chatty):
     assert re.fullmatch(r"http://cloud/console/vnc\?token=[\w-]{43}", url)
     token = url.rpartition("=")[2]
     shown = chatty.admin.get(f"/os-console-auth-tokens/{token}", version="compute 2.99").json()["console"]
-    assert (shown["instance_uuid"], shown["host"], shown["tls_port"]) == (id, "host-1", None) and shown["internal_access_path"].endswith("/vnc")
+    assert (shown["instance_uuid"], shown["host"], shown["tls_port"]) == (id, "host-1", None) and shown["internal_access_path"].endswith(
+        "/vnc"
+    )
     assert chatty.me.get(f"/os-console-auth-tokens/{token}", version="compute 2.31").status_code == 403
     assert chatty.admin.get(f"/os-console-auth-tokens/{token}", version="compute 2.30").status_code == 400
     assert Socket(chatty, url.replace("/vnc", "/serial")).talk()[0]["code"] == 1008, "it is for the screen"

@@ -1,4 +1,4 @@
-"""A server from nothing to nothing on simulated hosts."""
+"""A server from nothing to nothing on simulated hosts, and how changing it is answered at each microversion."""
 
 from __future__ import annotations
 
@@ -9,3 +9,58 @@ def test_boot_and_delete(world):
     assert world.me.delete(f"/servers/{id}").status_code == 204
     world.settle()
     assert world.me.get(f"/servers/{id}").status_code == 404 and world.machines() == []
+
+
+def test_a_change_is_answered_in_brief_until_2_75(world):
+    id = world.boot()
+    put = lambda version: world.me.put(f"/servers/{id}", {"server": {"name": "t"}}, version=version).json()["server"]
+    brief, whole = put("compute 2.74"), put("compute 2.75")
+    assert brief["name"] == whole["name"] == "t"
+    assert "config_drive" not in brief and "key_name" not in brief and "OS-EXT-STS:vm_state" not in brief
+    assert brief["addresses"]["private"][0].keys() == {"version", "addr"} and brief["locked_reason"] is None and brief["tags"] == []
+    assert "locked" not in put("compute 2.8") and "OS-EXT-IPS:type" in whole["addresses"]["private"][0]
+    assert whole.keys() == world.me.get(f"/servers/{id}", version="compute 2.75").json()["server"].keys()
+    world.settle()
+
+
+def test_a_rebuild_is_answered_with_what_it_may_change(world):
+    id, image = world.boot(), world.image("other")
+
+    def rebuild(version: str) -> dict:
+        answer = world.me.post(f"/servers/{id}/action", {"rebuild": {"imageRef": image}}, version=version)
+        assert answer.status_code == 202, answer.text
+        world.settle()
+        return answer.json()["server"]
+
+    old, middle, new = rebuild("compute 2.53"), rebuild("compute 2.57"), rebuild("compute 2.98")
+    assert "key_name" not in old and middle["key_name"] is None and middle["user_data"] is None and old["adminPass"]
+    assert new["user_data"] is None and "OS-EXT-SRV-ATTR:user_data" not in new and new["image"]["properties"] == {}
+    assert world.show(id)["image"]["id"] == image and world.power(id) == "running"
+
+
+def test_a_bad_change_is_refused(world):
+    id = world.boot()
+    bad = {"accessIPv4": "nope", "accessIPv6": "10.0.0.1", "hostname": "-x", "description": "\0"}
+    for name, value in [*bad.items(), ("name", " s"), ("name", "s\0"), ("name", "")]:
+        answer = world.me.put(f"/servers/{id}", {"server": {name: value}}, version="compute 2.90")
+        assert answer.status_code == 400 and name in answer.text, (name, value)
+
+
+def test_what_needs_a_host_is_refused_without_one(world):
+    id = world.boot(flavorRef=world.flavor("huge", disk=10**6), wait=False)
+    assert world.show(id)["status"] == "ERROR" and "No valid host" in world.show(id)["fault"]["message"]
+    for action in ({"reboot": {"type": "HARD"}}, {"rescue": None}, {"os-getConsoleOutput": {}}, {"os-stop": None}):
+        assert world.me.post(f"/servers/{id}/action", action).status_code == 409, action
+    assert world.me.delete(f"/servers/{id}").status_code == 204
+
+
+def test_a_server_starts_whose_image_is_gone(world):
+    image = world.image()
+    id = world.boot(imageRef=image)
+    world.me.post(f"/servers/{id}/action", {"os-stop": None})
+    world.settle()
+    assert world.caller("/image/v2", "admin").delete(f"/images/{image}").status_code == 204
+    (world.root / "images" / image).unlink(missing_ok=True)
+    world.me.post(f"/servers/{id}/action", {"os-start": None})
+    world.settle()
+    assert world.show(id)["status"] == "ACTIVE" and world.power(id) == "running"

@@ -43,8 +43,9 @@ def test_a_change_may_be_bound_to_a_revision(me, network):
     ({"network": {"nme": "x"}}, "Unrecognized attribute(s) 'nme'"),
     ({"network": {"name": 5}}, "Invalid input for name. Reason: Expected `str`, got `int`."),
     ({"network": {"name": "x" * 256}}, "Invalid input for name. Reason: Expected `str` of length <= 255."),
-    ({"network": {"name": "a\0b"}}, "Invalid input: a text in the request has a NUL character."),
-    ({"network": {"mtu": 10**30}}, "Invalid input for mtu"),
+    ({"network": {"name": "a\0b"}}, "it has a NUL character"),
+    ({"network": {"mtu": 10**30}}, "network.mtu"),
+    ({"network": {"mtu": 10**9}}, "Invalid input for mtu"),
     ({"network": {"admin_state_up": "maybe"}}, "Invalid input for admin_state_up"),
     ({"subnet": {}}, "Unable to find 'network' in request body"),
     ({"network": []}, "Unable to find 'network' in request body"),
@@ -173,6 +174,17 @@ def test_pages_forth_and_back(me):
         f"marker={uuid.uuid4()}",
     ):
         assert me.get(f"/networks?{wrong}").status_code == 400, wrong
+
+
+def test_zones_that_are_none(me):
+    assert make(me, "network", availability_zone_hints=["nova"])["availability_zone_hints"] == ["nova"]
+    fault(me.post("/networks", {"network": {"availability_zone_hints": ["mars"]}}), 404, "AvailabilityZoneNotFound")
+
+
+def test_what_changed_since(me, network):
+    assert me.get("/networks?changed_since=2001-01-01T00:00:00Z").json()["networks"] != []
+    assert me.get("/networks?changed_since=2999-01-01T00:00:00Z").json()["networks"] == []
+    assert me.get("/networks?changed_since=yesterday").status_code == 400
 
 
 def test_ids_that_are_none(me):

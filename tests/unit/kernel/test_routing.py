@@ -14,16 +14,16 @@ PATHS = ("/things", "/things/detail", "/things/{id}", "/things/{id}/tags/{tag}",
 @pytest.fixture(scope="module")
 def routes() -> Routes:
     api = Api("test", prefix="/test", base="/v2", also=("/v2/{project_id}",), dialect=Dialect())
-    for path in (*PATHS, "/v1/{id}", ""):
+    for method, path in (*(("GET", path) for path in (*PATHS, "/v1/{id}", "")), ("PUT", "/things/{name}"), ("DELETE", "/things/detail")):
 
-        @api.op("GET", path, policy=None)
+        @api.op(method, path, policy=None)
         def handler(tx: Tx, request: Request) -> None: ...
 
     return Routes(api)
 
 
 def found(routes: Routes, path: str) -> tuple[str, dict] | None:
-    match = routes.find(path)
+    match = routes.find(path, "GET")
     return match and (match.methods["GET"][0].path, match.params)
 
 
@@ -54,3 +54,17 @@ def test_paths(routes: Routes, path: str, expected: tuple[str, dict] | None):
 
 def test_invalid_utf8_in_a_path_is_still_a_name(routes: Routes):
     assert found(routes, "/v2/things/%FF") == ("/things/{id}", {"id": "\N{REPLACEMENT CHARACTER}"})
+
+
+def test_a_path_spelled_in_two_ways_is_found_by_its_method(routes: Routes):
+    match = routes.find("/v2/things/7", "PUT")
+    assert match and match.params == {"name": "7"}
+    match = routes.find("/v2/things/detail", "PUT")
+    assert match and match.params == {"name": "detail"}, "what is fixed for another method is a name for this one"
+
+
+def test_a_method_that_is_not_there_is_told_all_that_are(routes: Routes):
+    match = routes.find("/v2/things/detail", "PATCH")
+    assert match and set(match.methods) == {"GET", "PUT", "DELETE"}
+    match = routes.find("/v2/things/7", "HEAD")
+    assert match and match.methods["GET"][0].path == "/things/{id}" and match.params == {"id": "7"}

@@ -7,7 +7,7 @@ import typing as t
 
 import msgspec
 
-from ...kernel.http import UNSET, Body, Request, Reply, UnsetType
+from ...kernel.http import UNSET, Body, Reply, Request, UnsetType
 from .. import PROJECT_MEMBER, api
 from ..wire import INT_MAX
 from .ask import ask, found

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 import typing as t
 
-
 from ...kernel import clock
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Body, Conflict, NotFound, Reply, Request, View, since

@@ -8,7 +8,7 @@ import msgspec
 
 from ... import network
 from ...kernel.db import Row, Tx
-from ...kernel.http import BadRequest, Body, Conflict, NotFound, Request, UNSET, UnsetType
+from ...kernel.http import UNSET, BadRequest, Body, Conflict, NotFound, Request, UnsetType
 from ...network import floatingips as service
 from .. import PROJECT_MEMBER, api
 from ..workflows.tell import TellServer
@@ -48,7 +48,9 @@ def add(tx: Tx, request: Request, id: str, body: AddFloatingIp) -> None:
     try:
         service.update(tx, request, floating.id, {"floatingip": {"port_id": port, "fixed_ip_address": address}})
     except (Conflict, NotFound) as error:
-        raise BadRequest(f"Unable to associate floating IP {body.address} to fixed IP {address} for instance {id}. Error: {error.message}") from None
+        raise BadRequest(
+            f"Unable to associate floating IP {body.address} to fixed IP {address} for instance {id}. Error: {error.message}"
+        ) from None
     TellServer.start(tx, id, request_id=request.id)
 
 

@@ -76,7 +76,9 @@ def migrate_live(tx: Tx, request: Request, id: str, body: MigrateLive) -> None:
     row = find(tx, request, id)
     _permit(request, row, "os-migrateLive", {Vm.ACTIVE, Vm.PAUSED}, LIVE_HOST if body.host else None)
     if request.version < (2, 25) and (body.disk_over_commit is UNSET or body.block_migration == "auto"):
-        raise BadRequest("Invalid input for field/attribute os-migrateLive. Until 2.24 disk_over_commit and block_migration must be booleans")
+        raise BadRequest(
+            "Invalid input for field/attribute os-migrateLive. Until 2.24 disk_over_commit and block_migration must be booleans"
+        )
     if body.force is not UNSET and truth(body.force) and not body.host:
         raise BadRequest("Can't force to a non-provided destination")
     raise _refusal(tx, row, body.host)
@@ -148,4 +150,6 @@ def _refusal(tx: Tx, row: Row, host: str | None) -> BadRequest:
         return BadRequest(f"No valid host was found. Unable to migrate instance ({row.id}) to current host ({host}).")
     if not any(is_up(service) for name, service in services.items() if name != row.host):
         return BadRequest(f"No valid host was found. There is no other host that is up than {row.host}, where server {row.id} is.")
-    return BadRequest(f"No valid host was found. The disks of server {row.id} are files of host {row.host}, and other hosts cannot reach them.")
+    return BadRequest(
+        f"No valid host was found. The disks of server {row.id} are files of host {row.host}, and other hosts cannot reach them."
+    )

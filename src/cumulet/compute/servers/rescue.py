@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import typing as t
 
 from ... import image as images
 from ...kernel import clock
@@ -58,7 +57,7 @@ def _image(tx: Tx, request: Request, row: Row, asked: str | None) -> str:
     id = asked or row.image_id
     image = images.find(tx, request.context, id) if id else None
     marked = image is not None and any(mark in image.properties for mark in MARKS)
-    if image is None or not local and not (marked and request.version >= (2, 87)):
+    if image is None or (not local and not (marked and request.version >= (2, 87))):
         raise BadRequest(f"Instance {row.id} cannot be rescued: Cannot rescue a volume-backed instance")
     check_root(image, row.flavor, local=local)
     return image.id

@@ -55,13 +55,13 @@ class Api:
 
     `prefix` is where the service is mounted (`/compute`); each operation's path follows it and names its major
     version itself, except that `base` (`/v2.1`) is put before a path that does not begin with `/v` or equal `/`.
-    `also` are further bases that mean the same (`/v2.1/{project_id}`); what they name is not passed to handlers.
+    `also` are further bases that mean the same (`/v2.1/{project_id}`); what bases name is not passed to handlers.
     """
 
     def __init__(self, service: str, *, prefix: str, dialect: Dialect, base: str = "", also: tuple[str, ...] = (),
                  low: str = "0.0", high: str = "0.0", forbidden: str = "Policy doesn't allow {rule} to be performed."):  # fmt: skip
         self.service, self.prefix, self.dialect, self.base, self.also = service, prefix, dialect, base, also
-        self.ignored = frozenset(re.findall(r"\{(\w+)\}", " ".join(also)))
+        self.ignored = frozenset(re.findall(r"\{(\w+)\}", " ".join((base, *also))))
         self.low, self.high = _range(low), _range(high)
         self.forbidden = forbidden
         self.operations: list[Operation] = []

@@ -71,7 +71,7 @@ class Application:
         operation = None
         try:
             wire.refuse_nul(request.query)
-            match = routes.find(request.path.removeprefix(request.api.prefix))
+            match = routes.find(request.path.removeprefix(request.api.prefix), request.method)
             request.version = request.api.dialect.negotiate(request, request.api.low, request.api.high)
             if match is None:
                 await self._authenticated(request)

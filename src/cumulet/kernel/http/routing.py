@@ -31,11 +31,19 @@ class Routes:
             for path in api.paths(operation):
                 self._add(path.removeprefix(api.prefix), operation)
 
-    def find(self, path: str) -> Match | None:
-        """The operations at a path below the service's prefix, and the named segments' values, unquoted. Nothing is
-        named with a NUL character, which no database keeps."""
+    def find(self, path: str, method: str) -> Match | None:
+        """The operations at a path below the service's prefix, and the named segments' values, unquoted. Of several
+        spellings of a path (`/{id}`, `/{name}`) the first one with the method is meant; where none has it, `methods`
+        are those of all. Nothing is named with a NUL character, which no database keeps."""
         segments = [unquote(s) for s in path.split("/") if s]
-        return None if any("\0" in s for s in segments) else _walk(self._root, segments, 0, {})
+        if any("\0" in s for s in segments):
+            return None
+        matches = []
+        for match in _walk(self._root, segments, 0, {}):
+            if method in match.methods or (method == "HEAD" and "GET" in match.methods):
+                return match
+            matches.append(match)
+        return Match({m: ops for match in reversed(matches) for m, ops in match.methods.items()}, matches[0].params) if matches else None
 
     def _add(self, path: str, operation: Operation) -> None:
         node = self._root
@@ -51,15 +59,15 @@ class Routes:
         node.methods.setdefault(operation.method, []).append(operation)
 
 
-def _walk(node: Node, segments: list[str], at: int, params: dict[str, str]) -> Match | None:
+def _walk(node: Node, segments: list[str], at: int, params: dict[str, str]) -> t.Iterator[Match]:
     if at == len(segments):
-        return Match(node.methods, params) if node.methods else None
+        if node.methods:
+            yield Match(node.methods, params)
+        return
     segment = segments[at]
-    if (fixed := node.fixed.get(segment)) and (found := _walk(fixed, segments, at + 1, params)):
-        return found
+    if fixed := node.fixed.get(segment):
+        yield from _walk(fixed, segments, at + 1, params)
     for name, named in node.named.items():
-        if found := _walk(named, segments, at + 1, {**params, name: segment}):
-            return found
+        yield from _walk(named, segments, at + 1, {**params, name: segment})
     if node.rest:
-        return Match(node.rest[1].methods, {**params, node.rest[0]: "/".join(segments[at:])})
-    return None
+        yield Match(node.rest[1].methods, {**params, node.rest[0]: "/".join(segments[at:])})

@@ -72,9 +72,9 @@ def renew(tx: Tx, owner: str, running: list[str]) -> set[str]:
     return {row.id for row in tx.all(sa.select(tasks.c.id).where(*mine))}
 
 
-def advance(tx: Tx, task: Row, owner: str, **values: t.Any) -> bool:
-    """Record progress; False where the task is this worker's no longer (superseded, or its lease ran out)."""
-    mine = tasks.update().where(tasks.c.id == task.id, tasks.c.owner == owner, tasks.c.status == LIVE)
+def advance(tx: Tx, task: Row, by: str, **values: t.Any) -> bool:
+    """Record progress; False where the task is no longer that of the worker `by` (superseded, or its lease ran out)."""
+    mine = tasks.update().where(tasks.c.id == task.id, tasks.c.owner == by, tasks.c.status == LIVE)
     return tx.execute(mine.values(**values)).rowcount == 1
 
 
