@@ -30,6 +30,8 @@ SECONDS = float(os.environ.get("CUMULET_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("CUMULET_FUZZ_SEED", "1"))
 EXAMPLES = 4
 """Requests of each kind to an operation in one round."""
+FURNISH = 100
+"""Operations after which there are new things, since the old ones may be deleted by now."""
 EXPECTED = {("GET", "/readyz", 503)}
 """No hosts: this cloud is never ready."""
 
@@ -48,7 +50,10 @@ class Fuzzer:
     def run(self, operations: list[APIOperation], until: float) -> None:
         for round in itertools.count():
             random.Random(SEED + round).shuffle(operations)
-            for operation in operations:
+            for i, operation in enumerate(operations):
+                if i % FURNISH == 0:
+                    self.world.furnish(self.world.callers["admin"])
+                    self.world.furnish(self.caller)
                 if time.monotonic() > until:
                     return
                 for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
@@ -74,6 +79,8 @@ class Fuzzer:
         if answer.status_code >= 500 and (case.method, case.path, answer.status_code) not in EXPECTED and not _declared(case, answer.status_code):
             self.wrong.setdefault((name, str(answer.status_code)), told)
             return
+        if answer.request.url.raw_path.partition(b"?")[0].count(b"/") != case.path.count("/"):
+            return  # a path that says `..` led somewhere else
         try:
             case.validate_response(answer, checks=CONFORMANCE)
         except FailureGroup as failures:
@@ -91,7 +98,6 @@ def _declared(case: Case, status: int) -> bool:
 def test_no_request_breaks_anything(database_url: str, tmp_path, role: str):
     apis = services.load(*SERVICES)
     world = World(database_url, str(tmp_path), apis, SEED)
-    world.furnish()
     schema = schemathesis.openapi.from_dict(document(apis.values()))
     operations = [found.ok() for found in schema.get_all_operations()]
     fuzzer = Fuzzer(world, role)

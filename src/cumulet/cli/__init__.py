@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -9,10 +11,36 @@ from pathlib import Path
 import click
 
 from ..kernel.config import Config, ConfigError, load
+from ..run import StartError
+
+PROGRAMS = ":/usr/sbin:/sbin"
+"""Where programs of the host are that are not on every user's path."""
+REMEDIES = {
+    errno.ENOSPC: "make room (df -h shows where) and try again",
+    errno.EDQUOT: "the quota of this user is reached: make room and try again",
+    errno.EACCES: "run as the user that the cloud was started by, or name another directory with --data",
+    errno.EPERM: "run as the user that the cloud was started by",
+    errno.EROFS: "name a directory that can be written with --data",
+    errno.ENOTDIR: "name another directory with --data",
+}
 
 
 class Failure(click.ClickException):
     """An error for the person at the terminal: a sentence that names the remedy."""
+
+
+class Commands(click.Group):
+    """Commands that end with a sentence where something stands in their way that a person can mend."""
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        try:
+            return super().invoke(ctx)
+        except StartError as error:
+            raise Failure(str(error)) from None
+        except OSError as error:
+            if error.errno not in REMEDIES:
+                raise
+            raise Failure(f"{error.filename or 'The cloud'}: {error.strerror}: {REMEDIES[error.errno]}.") from None
 
 
 def configured(data: str | None, **flags: t.Any) -> Config:
@@ -35,10 +63,11 @@ NETWORK = click.option("--network", type=click.Choice(["linux", "simulated"]), h
 HOSTS = click.option("--hosts", type=click.IntRange(1), metavar="N", help="Number of simulated compute hosts.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cumulet")
 def main() -> None:
     """A whole OpenStack-compatible cloud."""
+    os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + PROGRAMS
 
 
 @main.command()
@@ -51,25 +80,37 @@ def main() -> None:
 @DATABASE
 @BUS
 def up(data: str | None, detach: bool, **flags: t.Any) -> None:
-    """Start a cloud on this machine."""
+    """Start a cloud on this machine.
+
+    Where it runs already, nothing is done. The first start of a directory keeps what the flags say in its cumulet.toml; at
+    a later one, flags go before that file for as long as the cloud runs.
+    """
     from . import cloud as command
 
-    command.up(configured(data, **flags), detach)
+    command.up(configured(data, **flags), {name for name, value in flags.items() if value is not None}, detach)
 
 
 @main.command()
 @DATA
-def down(data: str | None) -> None:
-    """Stop a cloud. Its guests, networks and data stay for the next `up`, unless --data is removed."""
-    from . import cloud as command
+@click.option("--purge", is_flag=True, help="End the guests too, and remove the cloud's networks and all its data.")
+@click.option("--yes", is_flag=True, help="Do not ask before that.")
+def down(data: str | None, purge: bool, yes: bool) -> None:
+    """Stop a cloud's processes.
 
-    command.down(configured(data))
+    Its guests go on running, its networks and data stay: `up` takes them all up again. With --purge nothing stays on this
+    machine: guests are ended, bridges, namespaces and filter rules removed, and everything that the cloud keeps in its
+    directory is deleted (images, volumes, the SQLite database, passwords, logs). Files that are not the cloud's are left
+    there. A PostgreSQL database is not touched.
+    """
+    from . import ending as command
+
+    command.down(configured(data), purge, yes)
 
 
 @main.command()
 @DATA
 def status(data: str | None) -> None:
-    """Say what runs."""
+    """Say what runs: status 0 where all of it does, 1 where a part does not, 3 where nothing does."""
     from . import cloud as command
 
     sys.exit(command.status(configured(data)))
@@ -78,7 +119,10 @@ def status(data: str | None) -> None:
 @main.command()
 @DATA
 def doctor(data: str | None) -> None:
-    """Check the machine and the cloud: for each thing wrong, a sentence and a command."""
+    """Check the machine and the cloud: for each thing wrong, a sentence and a command.
+
+    The status is 1 where something keeps the cloud from working.
+    """
     from . import diagnosis as command
 
     sys.exit(command.doctor(configured(data)))
@@ -87,12 +131,13 @@ def doctor(data: str | None) -> None:
 @main.command()
 @DATA
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=200, show_default=True, help="How many lines of the past.")
 @click.argument("process", required=False, type=click.Choice(["control", "agent", "supervisor"]))
-def logs(data: str | None, follow: bool, process: str | None) -> None:
-    """Show the cloud's logs."""
-    from . import cloud as command
+def logs(data: str | None, follow: bool, lines: int, process: str | None) -> None:
+    """Show the cloud's logs, in order of time. As written (JSON, a line each) they are in DIR/log."""
+    from . import reading as command
 
-    command.logs(configured(data), follow, process)
+    command.logs(configured(data), follow, lines, process)
 
 
 @main.command()
@@ -103,7 +148,11 @@ def logs(data: str | None, follow: bool, process: str | None) -> None:
 @click.option("--roles", default="api,worker", show_default=True, help="Comma-separated: api, worker.")
 @click.option("--fd", type=int, hidden=True)
 def serve(data: str | None, roles: str, fd: int | None, **flags: t.Any) -> None:
-    """Run a control process in the foreground."""
+    """Run a control process in the foreground.
+
+    Several can share a PostgreSQL database and a RabbitMQ server: each its own --data, with the keys of the first
+    (DIR/control/fernet-keys and credential-keys) copied to the others.
+    """
     from . import processes as command
 
     command.serve(configured(data, **flags), frozenset(roles.split(",")), fd)

@@ -14,27 +14,30 @@ import sqlalchemy as sa
 
 from ..kernel import services
 from ..kernel.config import Config
+from ..kernel.privilege import give
+from ..run import StartError
 from ..run.control import SERVICES
 from ..run.layout import Layout
-from ..run.migrate import NewerDatabase, current, head, upgrade
+from ..run.migrate import check, current, head, upgrade
+from ..run.state import hold, running
 from . import Failure
-from .cloud import running
+from .cloud import in_force
 
 
 def migrate(config: Config) -> None:
     """Bring the database to the newest schema."""
+    config = _used(config)
     services.load(*SERVICES)
+    Layout(config.root).prepare(config.user)
     before = current(config.database_url)
-    try:
-        upgrade(config.database_url)
-    except NewerDatabase as error:
-        raise Failure(str(error)) from None
+    upgrade(config.database_url)
+    give(Layout(config.root).control, config.user)
     click.echo(f"The database is at revision {head()}" + (" already." if before == head() else f"; it was {before or 'empty'}."))
 
 
 def backup(config: Config, file: Path) -> None:
     """Write a consistent copy: SQLite's own backup, or pg_dump's custom format."""
-    url = sa.make_url(config.database_url)
+    url = sa.make_url(_used(config).database_url)
     if url.get_backend_name() == "sqlite":
         _existing(url)
         with closing(sqlite3.connect(f"file:{url.database}?mode=ro", uri=True)) as source, closing(_private(file)) as target:
@@ -49,28 +52,50 @@ def restore(config: Config, file: Path) -> None:
     layout = Layout(config.root)
     if running(layout):
         raise Failure(f"The cloud is up: stop it first with `cumulet down --data {layout.root}`.")
-    url = sa.make_url(config.database_url)
+    url = sa.make_url(_used(config).database_url)
+    layout.prepare(config.user)
+    lock = hold(layout)
     if url.get_backend_name() == "sqlite":
         _restore_sqlite(Path(str(url.database)), file)
+        give(layout.control, config.user)
     else:
         _postgres(["pg_restore", "--clean", "--if-exists", "--exit-on-error", str(file)], url)
+    os.close(lock)
     click.echo(f"Restored {file}; start the cloud with `cumulet up --data {layout.root}`.")
 
 
 def _restore_sqlite(database: Path, file: Path) -> None:
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source:
-        if source.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-            raise Failure(f"{file} is no sound SQLite database.")
-        fresh = database.with_suffix(".restored")
-        with closing(_private(fresh)) as target:
+    """Put a copy of the file in the database's place, in one step; what was there stays beside it."""
+    fresh = database.with_suffix(".restored")
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source, closing(_private(fresh)) as target:
             source.backup(target)
+            sound = target.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    except sqlite3.DatabaseError as error:
+        sound, why = False, str(error)
+    else:
+        why = "its integrity check failed"
+    if not sound:
+        fresh.unlink(missing_ok=True)
+        raise Failure(f"{file} is no sound SQLite database ({why}); nothing was changed.")
+    try:
+        check(f"sqlite:///{fresh}")
+    except StartError:
+        fresh.unlink()
+        raise
     if database.exists():
-        shutil.copystat(database, fresh)
-        os.chown(fresh, database.stat().st_uid, database.stat().st_gid)
+        with closing(sqlite3.connect(database)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.replace(database.with_suffix(".before-restore"))
     for left in ("-wal", "-shm"):
         Path(str(database) + left).unlink(missing_ok=True)
     fresh.replace(database)
+
+
+def _used(config: Config) -> Config:
+    """The settings with the database that the cloud runs with, if it does."""
+    layout = Layout(config.root)
+    return in_force(config, layout) if running(layout) else config
 
 
 def _private(file: Path) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from ..kernel.bus import AgentError
 from ..kernel.log import get_logger
 from ..kernel.runtime import Runtime
 from .servers.consoles import redeem
+from .service import api
 
 log = get_logger("console")
 
@@ -96,3 +97,6 @@ def _origin_allowed(runtime: Runtime, scope: Message) -> bool:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc in (headers.get("host"), urlsplit(runtime.config.url).netloc)
+
+
+api.sockets["/console/"] = console

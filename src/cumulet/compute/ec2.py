@@ -13,6 +13,9 @@ OPENSTACK_VERSIONS = (
 )  # fmt: skip
 EC2_VERSIONS = ("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04")
 
+PASSWORD_MAX = 1020
+"""Characters of a password that a guest may post: four chunks of 255, as the compute API's metadata had them."""
+
 
 def ec2_id(prefix: str, id: str) -> str:
     """A stable EC2 identifier of an OpenStack one."""

@@ -57,6 +57,7 @@ def _openstack(tx: Tx, row: Row) -> dict[str, bytes]:
         "network_data.json": msgspec.json.encode(network.network_data(tx, row.id)),
         "vendor_data.json": b"{}",
         "vendor_data2.json": b"{}",
+        "password": (row.admin_password or "").encode(),
     }
     if row.user_data:
         content["user_data"] = base64.b64decode(row.user_data)

@@ -11,10 +11,10 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.http import UNSET, BadRequest, Conflict, NotFound, Page, Reply, Request, UnsetType, View
 from . import ipam, quotas
 from .bodies import Attributes, Id, Json, ProjectId, Text, answer, one, one_or_many
-from .networks import find_network
+from .networks import before_delete, find_network
 from .ports.addresses import of_ports
 from .ports.operations import find_port
-from .ports.rows import drop, insert, when_dropped
+from .ports.rows import drop, insert, when_dropped, when_readdressed
 from .resource import attribute_rules, change, check_revision, find, listed, own, owner, remove, revise, standard_view, tags_of, target
 from .routers.rows import GATEWAY, INTERFACE
 from .service import MEMBER, READER, api
@@ -165,6 +165,23 @@ def disassociate(tx: Tx, port_id: str) -> None:
     """Leave the floating IPs of a port that goes without one."""
     for row in tx.rows(floatingips, port_id=port_id):
         revise(tx, floatingips, row, **NOBODY)
+
+
+@when_readdressed
+def keep(tx: Tx, port_id: str, lost: set[str]) -> None:
+    """Raise BadRequest where a floating IP is passed on to an address that its port would lose."""
+    f = floatingips.c
+    if tx.first(sa.select(f.id).where(f.port_id == port_id, f.fixed_ip_address.in_(lost)).limit(1)):
+        raise BadRequest(f"Bad port request: Cannot update the fixed_ips of the port {port_id}, because its original fixed_ip has been "
+                         "associated to a floating ip.", kind="BadRequest")  # fmt: skip
+
+
+@before_delete
+def free(tx: Tx, network: Row) -> None:
+    """Let go of the network's floating IPs that are passed on to nobody: they do not keep it from going."""
+    for row in tx.rows(floatingips, floating_network_id=network.id, port_id=None):
+        remove(tx, floatingips, row.id)
+        drop(tx, row.floating_port_id)
 
 
 taggable("floatingips", floatingips, lambda tx, request, id: _find(tx, request, id))

@@ -12,8 +12,9 @@ from ..kernel import clock
 from ..kernel.bus import Event
 from ..kernel.db import Row, Tx, table
 from ..kernel.runtime import Runtime
-from .agents import heard
+from .agents.rows import DHCP, KINDS, L3, agents, disabled
 from .networks import DHCP_OWNER
+from .ports.dhcp import RESERVED
 from .routers.rows import routers
 from .tables import ports
 
@@ -55,15 +56,26 @@ def _hello(tx: Tx, host: str, tunnel_ip: str) -> None:
     values = {"tunnel_ip": tunnel_ip, "last_seen": now, "said_hello": now, "applied_digest": ""}
     if not tx.update(network_hosts, {"host": host}, **values):
         tx.insert(network_hosts, host=host, **values)
-    heard(tx, host)
+    _introduce(tx, [host])
     tx.nudge("network")
 
 
 def _alive(tx: Tx, hosts: list[str]) -> None:
     for some in chunks(hosts):
         tx.execute(network_hosts.update().where(network_hosts.c.host.in_(some)).values(last_seen=clock.now()))
-    for host in hosts:
-        heard(tx, host)
+        _introduce(tx, some)
+
+
+def _introduce(tx: Tx, hosts: t.Sequence[str]) -> None:
+    """List every kind of agent for these hosts, where they have said hello; one statement where all are listed."""
+    h, a = network_hosts.c, agents.c
+    whole = sa.select(a.host).where(a.host.in_(hosts)).group_by(a.host).having(sa.func.count() == len(KINDS))
+    lacking = [row.host for row in tx.all(sa.select(h.host).where(h.host.in_(hosts), h.host.not_in(whole)).order_by(h.host))]
+    listed = {tuple(row) for row in tx.all(sa.select(a.host, a.agent_type).where(a.host.in_(lacking)))} if lacking else set()
+    tx.insert_many(agents, [
+        {"host": host, "agent_type": kind, "description": "", "admin_state_up": True}
+        for host in lacking for kind in KINDS if (host, kind) not in listed
+    ])  # fmt: skip
 
 
 # -- which hosts there are -----------------------------------------------------------------------------------------
@@ -71,22 +83,34 @@ def _alive(tx: Tx, hosts: list[str]) -> None:
 
 def live_hosts(tx: Tx) -> list[Row]:
     """The hosts that were heard of lately, the longest known first."""
-    return tx.all(_live(network_hosts).order_by(network_hosts.c.created_at, network_hosts.c.host))
+    return tx.all(live().order_by(network_hosts.c.created_at, network_hosts.c.host))
+
+
+def live(*columns: str) -> sa.Select:
+    """Selects these columns, or all, of the hosts that were heard of lately."""
+    chosen = [network_hosts.c[name] for name in columns] or [network_hosts]
+    return sa.select(*chosen).where(network_hosts.c.last_seen >= clock.now() - SILENCE)
+
+
+def silent_since(tx: Tx, host: str) -> dt.datetime | None:
+    """When a host was last heard of, if that is too long ago."""
+    seen = tx.scalar(sa.select(network_hosts.c.last_seen).where(network_hosts.c.host == host))
+    return seen if clock.now() - seen > SILENCE else None
 
 
 def homeless(tx: Tx) -> bool:
-    """Whether a router or a network's DHCP is on no live host."""
-    return any(tx.first(sa.select(of.c.host).where(without).limit(1)) is not None for of, without in _homeless())
+    """Whether a router or a network's DHCP is on no live host, and no administrator keeps it from all."""
+    return any(tx.first(sa.select(of.c.host).where(without).limit(1)) is not None for _, of, without in _homeless())
 
 
 def place(tx: Tx) -> None:
-    """Give each router and each network's DHCP that is on no live host a place on the first live one. They stay where
-    they are while their host lives."""
-    live = live_hosts(tx)
-    if live:
-        for of, without in _homeless():
-            tx.execute(of.update().where(without).values(host=live[0].host))
-        tx.nudge("network")
+    """Give each of these a place on the first live host whose agent takes more. They stay where they are while their host
+    lives."""
+    for kind, of, without in _homeless():
+        takers = live("host").where(network_hosts.c.host.not_in(disabled(kind)))
+        host = tx.scalar(takers.order_by(network_hosts.c.created_at, network_hosts.c.host).limit(1))
+        if host is not None and tx.execute(of.update().where(without).values(host=host)).rowcount:
+            tx.nudge("network")
 
 
 def known_hosts(tx: Tx, hosts: t.Sequence[str]) -> dict[str, Row]:
@@ -113,13 +137,10 @@ def chunks(items: t.Sequence[str]) -> t.Iterator[t.Sequence[str]]:
     return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))
 
 
-def _live(*columns: t.Any) -> sa.Select:
-    return sa.select(*columns).where(network_hosts.c.last_seen >= clock.now() - SILENCE)
-
-
-def _homeless() -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
-    live = _live(network_hosts.c.host)
+def _homeless() -> list[tuple[str, sa.Table, sa.ColumnElement[bool]]]:
+    """What has to be on a live host, by the kind of its agent."""
+    away = ports.c.host.not_in(live("host"))
     return [
-        (routers, routers.c.host.not_in(live)),
-        (ports, sa.and_(ports.c.device_owner == DHCP_OWNER, ports.c.host.not_in(live))),
+        (L3, routers, routers.c.host.not_in(live("host"))),
+        (DHCP, ports, sa.and_(ports.c.device_owner == DHCP_OWNER, ports.c.device_id != RESERVED, away)),
     ]

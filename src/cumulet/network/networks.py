@@ -115,20 +115,20 @@ for _attribute in PROVIDER.values():
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a network, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "network", "networks", NetworkCreate)]
-    return Reply(answer(body, "network", "networks", _views(tx, request, rows)))
+    return Reply(answer(body, "network", "networks", views(tx, request, rows)))
 
 
 @api.op("GET", "/networks", policy=GET, reply="networks")
 def index(tx: Tx, request: Request) -> Page:
     """List the networks of the caller's project, and the shared and external ones."""
-    return listed(tx, request, networks, "networks", lambda rows: _views(tx, request, rows),
+    return listed(tx, request, networks, "networks", lambda rows: views(tx, request, rows),
                   visible=visible(request.context), columns=COLUMNS, special={"status": _of_status})  # fmt: skip
 
 
 @api.op("GET", "/networks/{id}", policy=GET, reply="network", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> Network:
     """Show a network."""
-    return _views(tx, request, [find_network(tx, request.context, id)])[0]
+    return views(tx, request, [find_network(tx, request.context, id)])[0]
 
 
 @api.op("PUT", "/networks/{id}", policy=UPDATE, reply="network", errors=(404, 409, 412))
@@ -142,7 +142,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Network:
     given.pop("qos_policy_id", None)
     changed = change(tx, request, networks, row, **given)
     tx.nudge("network")
-    return _views(tx, request, [changed])[0]
+    return views(tx, request, [changed])[0]
 
 
 @api.op("DELETE", "/networks/{id}", policy=DELETE, status=204, errors=(404, 409, 412))
@@ -343,7 +343,8 @@ def _of_status(values: list[str]) -> sa.ColumnElement[bool]:
     return sa.true() if "ACTIVE" in values else sa.false()
 
 
-def _views(tx: Tx, request: Request, rows: list[Row]) -> list[Network]:
+def views(tx: Tx, request: Request, rows: list[Row]) -> list[Network]:
+    """The networks as the caller may see them, with a fixed number of queries."""
     tagged, parts = tags_of(tx, rows), _subnets_of(tx, rows)
     return [_view(request, row, tagged[row.id], parts[row.id]) for row in rows]
 

@@ -104,7 +104,7 @@ ports = table(
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("device_id", sa.String(255), nullable=False, index=True),
-    sa.Column("device_owner", sa.String(255), nullable=False),
+    sa.Column("device_owner", sa.String(255), nullable=False, index=True),
     sa.Column("host", sa.String(255), nullable=False, index=True),
     sa.Column("vnic_type", sa.String(64), nullable=False),
     sa.Column("profile", sa.JSON, nullable=False),

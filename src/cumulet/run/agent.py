@@ -13,20 +13,24 @@ import msgspec
 
 from ..compute.agent import register as register_compute
 from ..compute.agent.metadata import MetadataServer, MetadataStore
-from ..compute.drivers.base import ComputeDriver, Power
+from ..compute.agent.revive import revive
+from ..compute.drivers.base import ComputeDriver, DriverError, Power
 from ..kernel.bus import AgentPort, Answer, Command, Event
 from ..kernel.bus.agent import Commands, Ledger
 from ..kernel.config import Config
 from ..kernel.log import get_logger
+from ..kernel.process import CommandFailed
 from ..network.agent import register as register_network
-from ..network.drivers.base import NetworkDriver
+from ..network.drivers.base import NetworkDriver, NetworkDriverError
 from ..volume.agent import register as register_volume
-from ..volume.drivers.base import VolumeDriver
+from ..volume.drivers.base import VolumeDriver, VolumeDriverError
+from . import StartError
 from .layout import Layout, uid_of
 from .public import gateway_of, public_cidr
 
 log = get_logger("agent")
 BEAT = 10.0
+FAILURES = (DriverError, NetworkDriverError, VolumeDriverError, CommandFailed, OSError)
 
 
 class Host:
@@ -47,21 +51,22 @@ class Agent:
     def __init__(self, config: Config, layout: Layout):
         self.config, self.layout = config, layout
         self.store = MetadataStore(layout.metadata, config.user)
-        self.metadata = MetadataServer(layout.metadata, config.user)
+        self.metadata = MetadataServer(layout.metadata, config.user, self._password)
         self.hosts: dict[str, Host] = {}
         self.hellos: list[Event] = []
+        self._loop = asyncio.get_running_loop()
         cidr = public_cidr(config, layout)
         self.public = {"cidr": cidr, "gateway": gateway_of(cidr)}
 
     async def run(self, port: AgentPort, hosts: dict[str, Host]) -> None:
         """Open the drivers, then serve until told to end. Guests and networks stay as they are."""
         self.port, self.hosts = port, hosts
-        for host in hosts.values():
-            await host.network.open()
-            await host.volume.open()
-            await host.compute.open(lambda id, power, name=host.name: self._power(name, id, power))
-            self.hellos.append(await self._hello(host))
-        await port.open(self._handle)
+        try:
+            for host in hosts.values():
+                await self._open(host)
+            await port.open(self._handle)
+        except FAILURES as error:
+            raise StartError(f"The agent cannot serve this host: {error}") from error
         log.info("agent is up", hosts=len(hosts))
         beating = asyncio.create_task(self._beat())
         stop = asyncio.Event()
@@ -74,6 +79,15 @@ class Agent:
             await host.compute.close()
             await host.network.close()
         self.metadata.close()
+
+    async def _open(self, host: Host) -> None:
+        """Networks first, for guests have their taps in them; guests that should run do before anybody asks for any."""
+        await host.network.open()
+        await host.volume.open()
+        await host.compute.open(lambda id, power, name=host.name: self._power(name, id, power))
+        if self.config.hypervisor == "qemu":
+            await revive(host.compute, self.layout.servers(host.name))
+        self.hellos.append(await self._hello(host))
 
     async def _handle(self, command: Command) -> Answer:
         host = self.hosts.get(command.host)
@@ -92,6 +106,11 @@ class Agent:
     async def _power(self, host: str, id: str, power: Power) -> None:
         await self.port.emit(Event(host=host, name="power", data={"id": id, "power": str(power)}))
 
+    def _password(self, id: str, password: str) -> None:
+        """A guest posted its password; heard in a thread that is not the loop's."""
+        event = Event(host=next(iter(self.hosts)), name="password", data={"id": id, "password": password})
+        asyncio.run_coroutine_threadsafe(self.port.emit(event), self._loop)
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT)
@@ -101,12 +120,14 @@ class Agent:
 
 def build(agent: Agent) -> dict[str, Host]:
     """The hosts that the configuration asks for."""
-    config, layout = agent.config, agent.layout
+    config = agent.config
     names = [socket.gethostname()] if config.hypervisor == "qemu" else [f"simulated-{i + 1:04d}" for i in range(config.hosts)]
-    return {name: _host(agent, name, config, layout) for name in names}
+    return {name: host_of(agent, name) for name in names}
 
 
-def _host(agent: Agent, name: str, config: Config, layout: Layout) -> Host:
+def host_of(agent: Agent, name: str) -> Host:
+    """A host with the drivers of the configuration, not yet open."""
+    config, layout = agent.config, agent.layout
     root = layout.agent / name
     root.mkdir(exist_ok=True)
     root.chmod(0o711)
@@ -123,9 +144,10 @@ def _network(agent: Agent, root: Path) -> NetworkDriver:
         return SimulatedDriver(root=_directory(root / "network"))
     from ..network.drivers.linux.driver import LinuxDriver
     from ..network.drivers.linux.hostlinks import PublicNet
+
     return LinuxDriver(
         _directory(root / "network"), layout.tag,
-        public=PublicNet(name="public", **agent.public, uplink=config.public_uplink or None),
+        public=PublicNet(name="public", cidr=agent.public["cidr"], gateway=agent.public["gateway"], uplink=config.public_uplink or None),
         tunnel_ip=config.tunnel_address or None, owner=uid_of(config.user),
         on_metadata_socket=agent.metadata.serve, on_metadata_gone=agent.metadata.gone,
     )  # fmt: skip
@@ -171,5 +193,3 @@ async def main(config: Config, layout: Layout) -> None:
         port = LocalPort(layout.agent_socket, lambda: agent.hellos, {0, os.getuid(), uid_of(config.user)})
     with contextlib.suppress(asyncio.CancelledError):
         await agent.run(port, hosts)
-
-

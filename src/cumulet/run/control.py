@@ -25,6 +25,7 @@ from ..kernel.privilege import give
 from ..kernel.runtime import Runtime
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
+from . import StartError
 from .layout import Layout
 from .migrate import upgrade
 from .seed import seed_images, seed_public, seed_rows
@@ -72,7 +73,7 @@ async def main(runtime: Runtime, layout: Layout, roles: frozenset[str], listenin
     if layout.seed.exists():
         wanted = msgspec.json.decode(layout.seed.read_bytes())
         await runtime.db.write(lambda tx: seed_rows(tx, runtime, wanted))
-    await runtime.bus.open()
+    await _open(runtime)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -96,6 +97,13 @@ async def main(runtime: Runtime, layout: Layout, roles: frozenset[str], listenin
         await asyncio.gather(*running, return_exceptions=True)
     await runtime.bus.close()
     runtime.db.close()
+
+
+async def _open(runtime: Runtime) -> None:
+    try:
+        await runtime.bus.open()
+    except OSError as error:
+        raise StartError(f"The message server cannot be reached: {error}. Check `bus` in cumulet.toml, and `cumulet doctor`.") from None
 
 
 async def _hello(runtime: Runtime, event: Event) -> None:

@@ -1,13 +1,14 @@
 """Where everything of a cloud is, under its data directory.
 
-    clouds.yaml openrc cumulet.toml    what people read (0600)
-    version                            the layout's version
-    control/                           the control plane's own: database, token keys (its user, 0700)
-    images/                            the image store (the control plane's user; the agent reads it)
-    volumes/                           the file driver's volumes (root)
-    agent/                             the agent's own: servers, the network's description, metadata (root)
-    run/                               sockets, pid and lock files
-    log/                               one file a process
+clouds.yaml openrc cumulet.toml    what people read (0600)
+version                            the layout's version
+control/                           the control plane's own: database, token keys (its user, 0700)
+images/                            the image store (the control plane's user; the agent reads it)
+volumes/                           the file driver's volumes (root)
+agent/                             the agent's own: servers, the network's description, metadata (root)
+metadata/                          what guests are told of themselves (root; the metadata server reads it)
+run/                               sockets, the lock, which processes there are
+log/                               one file a process
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
-import shutil
 from pathlib import Path
+
+from . import StartError
 
 VERSION = 1
 
 
-class LayoutError(Exception):
+class LayoutError(StartError):
     """The data directory cannot be used; the text says why and what to do."""
 
 
@@ -36,13 +38,17 @@ class Layout:
         self.agent, self.run, self.log = self.root / "agent", self.root / "run", self.root / "log"
         self.metadata = self.root / "metadata"
         self.agent_socket = self.run / "agent.sock"
-        self.lock, self.state = self.run / "lock", self.run / "up.json"
+        self.lock, self.state, self.spec = self.run / "lock", self.run / "up.json", self.run / "supervisor.json"
         self.seed = self.control / "seed.json"
 
     @property
     def tag(self) -> str:
         """Four hex digits that tell this cloud's bridges, taps and namespaces from other clouds'."""
         return hashlib.sha256(str(self.root).encode()).hexdigest()[:4]
+
+    def servers(self, host: str) -> Path:
+        """Where the hypervisor driver of a host keeps its servers."""
+        return self.agent / host / "compute" / "servers"
 
     def prepare(self, user: str) -> None:
         """Make the directories, each with its owner. Raises LayoutError for a newer version's directory."""
@@ -58,16 +64,26 @@ class Layout:
             path.chmod(mode)
             if os.getuid() == 0:
                 os.chown(path, owner, pwd.getpwuid(owner).pw_gid)
-        write_private(self.version, f"{VERSION}\n")
+        if not self.version.exists():
+            self.version.write_text(f"{VERSION}\n")
 
     def check(self) -> None:
-        if self.version.exists() and int(self.version.read_text() or 0) > VERSION:
+        """Raises LayoutError for a directory that this version, or this user, cannot use."""
+        existing = _existing(self.root)
+        if not existing.is_dir():
+            raise LayoutError(f"{existing} is not a directory: name another one with --data.")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise LayoutError(f"{existing} cannot be written by this user: run as root, or name another directory with --data.")
+        found = self.version.read_text().strip() if self.version.exists() else str(VERSION)
+        if not found.isdigit():
             raise LayoutError(
-                f"{self.root} was made by a newer Cumulet (layout {self.version.read_text().strip()}, this one knows {VERSION}): "
+                f"{self.version} does not hold a number: put a backup of {self.root} back, or name another directory with --data."
+            )
+        if int(found) > VERSION:
+            raise LayoutError(
+                f"{self.root} was made by a newer Cumulet (layout {found}, this one knows {VERSION}): "
                 "upgrade Cumulet, or name another directory with --data."
             )
-        if not os.access(_existing(self.root), os.W_OK):
-            raise LayoutError(f"{self.root} cannot be written by this user: run as root, or name another directory with --data.")
 
 
 def default_data() -> Path:
@@ -94,9 +110,9 @@ def write_private(path: Path, text: str, owner: int | None = None) -> None:
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
+        if owner is not None and os.getuid() == 0:
+            os.fchown(file.fileno(), owner, -1)
         os.fsync(file.fileno())
-    if owner is not None and os.getuid() == 0:
-        shutil.chown(fresh, owner)
     fresh.replace(path)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from ..kernel import db as kernel_db
+from . import StartError
 
 MIGRATIONS = Path(kernel_db.__file__).parent / "migrations"
 
 
-class NewerDatabase(Exception):
+class NewerDatabase(StartError):
     """The database was made by a newer version; the text says so and what to do."""
 
 
@@ -21,24 +23,35 @@ def head() -> str:
 
 
 def current(url: str) -> str | None:
-    """The revision of a database; None for an empty one."""
+    """The revision of a database; None for an empty one. Raises StartError where it cannot be reached."""
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    except OperationalError as error:
+        why = " ".join(str(error.orig).split())
+        raise StartError(f"The database cannot be used: {why}. Check `database` in cumulet.toml, and `cumulet doctor`.") from None
     finally:
         engine.dispose()
 
 
+def check(url: str) -> str | None:
+    """The revision of a database that this version can use. Raises NewerDatabase."""
+    found = current(url)
+    if found is not None and found > head():
+        raise NewerDatabase(
+            f"The database has revision {found}, made by a newer Cumulet (this one knows up to {head()}): upgrade Cumulet, "
+            "or put a backup back with `cumulet db restore FILE`."
+        )
+    return found
+
+
 def upgrade(url: str) -> None:
     """Migrate to the newest schema; at once where it is that already. Raises NewerDatabase."""
-    found, newest = current(url), head()
-    if found == newest:
+    if check(url) == head():
         return
-    if found is not None and found > newest:
-        raise NewerDatabase(f"The database has revision {found}, this version of Cumulet knows up to {newest}: upgrade Cumulet.")
     from alembic import command
 
     command.upgrade(configuration(url), "head")

@@ -1,34 +1,55 @@
 """The process that `up` leaves behind: it starts the others, starts again what ends, and ends them all with itself.
 
 Standard library only, so that it costs next to nothing. Usage: python -m cumulet.run.supervisor SPEC.json, where SPEC is
-{"children": {name: {"argv", "log", "fds"}}, "state": path}.
+{"children": {name: {"argv", "log", "environment", "fds"}}, "state": path, "parent": process to end with, or null}.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 QUICK, PAUSE_MAX = 5.0, 10.0
+"""Seconds: a process that ends sooner did not really start, and the longest pause before it is started again."""
+ENDING = 15.0
+LOG_MAX, LOG_LOOK = 16 << 20, 60.0
+"""Bytes of a log before it becomes LOG.1, and how often in seconds its size is looked at."""
 HEARD = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def end_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Be sent a signal when the process `parent` ends; at once where it has ended. A change of user undoes this."""
+    libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 class Child:
     """One process, started again whenever it ends; with growing pauses where it ends at once."""
 
     def __init__(self, name: str, spec: dict):
-        self.name, self.spec, self.process, self.pause, self.due = name, spec, None, 0.1, 0.0
-        self.started = 0.0
+        self.name, self.spec, self.process = name, spec, None
+        self.pause, self.due, self.started, self.ended, self.status = 0.1, 0.0, 0.0, 0, None
 
     def start(self) -> None:
-        with open(self.spec["log"], "ab") as log:
+        parent = os.getpid()
+
+        def prepare() -> None:
+            end_with_parent(parent)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # a mask is inherited
+
+        with open(self.spec["log"], "ab", opener=private) as log:
             self.process = subprocess.Popen(
-                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec.get("fds", ()),
-                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD),  # a mask is inherited
+                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=self.spec["fds"],
+                env=os.environ | self.spec["environment"], preexec_fn=prepare,
             )  # fmt: skip
         self.started = time.monotonic()
 
@@ -37,48 +58,78 @@ class Child:
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
             self.pause = 0.1 if now - self.started > QUICK else min(PAUSE_MAX, self.pause * 2)
+            self.ended, self.status = self.ended + 1, self.process.returncode
+            say("a process ended and is started again", process=self.name, status=self.status, pause=self.pause)
             self.process, self.due = None, now + self.pause
         if self.process is None and now >= self.due:
             self.start()
 
-    def end(self, seconds: float) -> None:
+    def end(self) -> None:
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
         try:
-            self.process.wait(seconds)
+            self.process.wait(ENDING)
         except subprocess.TimeoutExpired:
+            say("a process did not end when it was told to", process=self.name)
             self.process.kill()
             self.process.wait()
+
+    def rotate(self) -> None:
+        """Begin a log anew where it is long. It is copied and cut, for its writers hold it open."""
+        log = self.spec["log"]
+        if os.path.getsize(log) > LOG_MAX:
+            shutil.copyfile(log, log + ".1")
+            os.chmod(log + ".1", 0o640)
+            os.truncate(log, 0)
 
 
 def main(path: str) -> None:
     with open(path) as file:
         spec = json.load(file)
-    children = [Child(name, child) for name, child in spec["children"].items()]
-    ending = []
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    if spec["parent"]:
+        end_with_parent(spec["parent"], signal.SIGTERM)
+    children = [Child(name, child) for name, child in spec["children"].items()]
     for child in children:
         child.start()
-    while not ending:
-        publish(spec["state"], children)
-        waits = [max(0.0, c.due - time.monotonic()) for c in children if c.process is None]
-        heard = signal.sigtimedwait(HEARD, min([60.0, *waits]))
-        if heard and heard.si_signo != signal.SIGCHLD:
-            ending.append(heard)
-        for child in children if not ending else ():
-            child.look()
+    watch(children, spec["state"])
     for child in reversed(children):
-        child.end(10)
+        child.end()
     os.unlink(spec["state"])
+
+
+def watch(children: list[Child], state: str) -> None:
+    """Keep the children going until a signal says to end."""
+    while True:
+        publish(state, children)
+        waits = [max(0.0, c.due - time.monotonic()) for c in children if c.process is None]
+        heard = signal.sigtimedwait(HEARD, min([LOG_LOOK, *waits]))
+        if heard and heard.si_signo != signal.SIGCHLD:
+            return
+        for child in children:
+            child.look()
+            child.rotate()
 
 
 def publish(path: str, children: list[Child]) -> None:
     """Say which processes there are, for `status` and `down`."""
+    about = {c.name: {"pid": c.process and c.process.pid, "ended": c.ended, "status": c.status} for c in children}
     fresh = path + ".new"
     with open(fresh, "w") as file:
-        json.dump({"supervisor": os.getpid(), "children": {c.name: c.process and c.process.pid for c in children}}, file)
+        json.dump({"supervisor": os.getpid(), "children": about}, file)
     os.replace(fresh, path)
+
+
+def say(event: str, **fields: object) -> None:
+    """A line of the supervisor's log, in the form of the others'."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = {"logger": "supervisor", **fields, "event": event, "level": "warning", "timestamp": moment}
+    sys.stderr.write(json.dumps(line) + "\n")
+
+
+def private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from ..kernel import clock, ids
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, Conflict, NotFound, Request
 from . import ADMIN, MEMBER, api
-from .find import find
+from .lookup import find
 from .tables import attachments, volumes
 from .uses import settle
 from .volumes import begin_deleting, target
@@ -151,7 +151,9 @@ def update_readonly_flag(tx: Tx, request: Request, id: str, body: ReadOnly) -> N
     """Say whether a volume may be written by those who attach it from now on."""
     row = find(tx, request.context, id)
     if row.status != "available":
-        raise BadRequest(f"Invalid volume: Volume {id} status must be available to update readonly flag, but current status is: {row.status}.")
+        raise BadRequest(
+            f"Invalid volume: Volume {id} status must be available to update readonly flag, but current status is: {row.status}."
+        )
     tx.update(volumes, row.id, admin_metadata={"readonly": str(truth(body.readonly))})
 
 
@@ -160,7 +162,9 @@ def reset_status(tx: Tx, request: Request, id: str, body: Reset) -> None:
     """Say which statuses a volume has; `attach_status` `detached` forgets its attachments too."""
     row = find(tx, request.context, id)
     if body.status is None and body.attach_status is None and body.migration_status is None:
-        raise BadRequest("Invalid input for field/attribute os-reset_status: Must specify 'status', 'attach_status' or 'migration_status' for update.")
+        raise BadRequest(
+            "Invalid input for field/attribute os-reset_status: Must specify 'status', 'attach_status' or 'migration_status' for update."
+        )
     changes: dict[str, t.Any] = {} if body.status is None else {"status": body.status}
     if body.migration_status is not None:
         changes["migration_status"] = None if body.migration_status == "none" else body.migration_status
@@ -205,7 +209,9 @@ def _end_use(tx: Tx, row: Row, attachment_id: str | None) -> None:
         if not uses:
             raise NotFound(f"Volume attachment could not be found with filter: attachment_id = {attachment_id}.")
     if len(uses) > 1:
-        raise BadRequest(f"Invalid volume: Detach volume failed: More than one attachment, but no attachment_id provided. It has {len(uses)}.")
+        raise BadRequest(
+            f"Invalid volume: Detach volume failed: More than one attachment, but no attachment_id provided. It has {len(uses)}."
+        )
     for use in uses:
         check_not_computes(use)
         tx.delete(attachments, id=use.id)

@@ -13,7 +13,7 @@ from ..kernel.http import Body, NotFound, Page, Request, View, since
 from . import MEMBER, READER, api
 from .actions import Uuid, check_free, check_mode, check_not_computes
 from .connections import connection_info
-from .find import find
+from .lookup import find
 from .listing import ListQuery, page, whose
 from .tables import attachments, volumes
 from .uses import settle
@@ -111,7 +111,9 @@ async def update(request: Request, id: str, body: AttachmentUpdate) -> Attachmen
     return await _connect(request, id, body.connector)
 
 
-@api.op("POST", "/attachments/{id}/action", action="os-complete", policy=COMPLETE, target=target, first="3.44", status=204, errors=(404, 409))
+@api.op(
+    "POST", "/attachments/{id}/action", action="os-complete", policy=COMPLETE, target=target, first="3.44", status=204, errors=(404, 409)
+)
 def complete(tx: Tx, request: Request, id: str, body: dict | None) -> None:
     """Say that a volume is attached."""
     row = _find(tx, request, id)
@@ -158,7 +160,7 @@ def _reserve(tx: Tx, request: Request, body: AttachmentCreate) -> str:
 async def _connect(request: Request, id: str, connector: dict[str, t.Any]) -> Attachment:
     """Ask the volume's host, and write down what it says."""
     db = request.runtime.db
-    row = await db.read(lambda tx: tx.get(volumes, id=_find(tx, request, id).volume_id))
+    row = await db.read(lambda tx: find(tx, request.context, _find(tx, request, id).volume_id))
     found = await connection_info(request.runtime, row, connector)
     return await db.write(lambda tx: _connected(tx, request, id, connector, found))
 
@@ -170,8 +172,8 @@ def _connected(tx: Tx, request: Request, id: str, connector: dict[str, t.Any], f
     later = request.version >= (3, 44)
     mountpoint = connector.get("mountpoint")
     tx.update(
-        attachments, row.id, status="attaching" if later else "attached", attached_host=str(connector["host"])[:255], connector=connector,
-        mountpoint=mountpoint[:255] if isinstance(mountpoint, str) else row.mountpoint, attached_at=clock.now(),
+        attachments, row.id, status="attaching" if later else "attached", attached_host=connector["host"], connector=connector,
+        mountpoint=mountpoint.replace("\x00", "")[:255] if isinstance(mountpoint, str) else row.mountpoint, attached_at=clock.now(),
         connection=found["data"] | {"driver_volume_type": found["driver_volume_type"], "attachment_id": row.id, "volume_id": row.volume_id},
     )  # fmt: skip
     tx.update(volumes, {"id": row.volume_id, "status": "reserved"}, status="attaching" if later else "in-use")
@@ -199,6 +201,10 @@ def _view(row: Row) -> Attachment:
 def _clauses(request: Request, query: AttachmentQuery) -> t.Iterator[sa.ColumnElement[bool]]:
     c = attachments.c
     yield from whose(request, query, attachments)
-    for column, value in ((c.volume_id, query.volume_id), (c.instance_id, query.instance_id), (c.status, query.attach_status or query.status)):
+    for column, value in (
+        (c.volume_id, query.volume_id),
+        (c.instance_id, query.instance_id),
+        (c.status, query.attach_status or query.status),
+    ):
         if value is not None:
             yield column == value

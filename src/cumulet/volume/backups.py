@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, Page, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
 from .backup_rows import find_backup, ready_backup, restoring
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .listing import ListQuery, named, page, whose
 from .quota import check_quota
 from .tables import backups, snapshots, volumes
@@ -119,7 +119,8 @@ def create(tx: Tx, request: Request, body: BackupCreate) -> Backup:
     check_quota(tx, row.project_id, backups=1, backup_gigabytes=row.size)
     made = tx.insert(
         backups, project_id=row.project_id, user_id=request.context.user_id, volume_id=row.id, snapshot_id=body.snapshot_id, name=body.name,
-        parent_id=parent and parent.id, description=body.description, container=body.container or "backups", size=row.size, status="creating",
+        parent_id=parent.id if parent else None, description=body.description, container=body.container or "backups", size=row.size,
+        status="creating",
         availability_zone=body.availability_zone or "nova", data_timestamp=snapshot.created_at if snapshot else clock.now(), file_id="",
         metadata=body.metadata or {}, origin={"bootable": row.bootable, "metadata": row.metadata, "image_metadata": row.image_metadata},
     )  # fmt: skip
@@ -200,11 +201,11 @@ def _check_source(row: Row, snapshot: Row | None, forced: bool) -> None:
     """Raise BadRequest where a volume or snapshot cannot be backed up now."""
     if snapshot is not None:
         if snapshot.volume_id != row.id or snapshot.status != "available":
-            raise BadRequest(f"Invalid snapshot: Snapshot to be backed up must be an available one of volume {row.id}, but the current status is "
-                             f"\"{snapshot.status}\".")  # fmt: skip
+            raise BadRequest(f"Invalid snapshot: Snapshot to be backed up must be an available one of volume {row.id}, but the current "
+                             f'status is "{snapshot.status}".')  # fmt: skip
         return
     if row.status == "in-use" and not forced:
-        raise BadRequest('Invalid volume: Backing up an in-use volume must use the force flag.')
+        raise BadRequest("Invalid volume: Backing up an in-use volume must use the force flag.")
     if row.status not in ("available", "in-use"):
         raise BadRequest(f'Invalid volume: Volume to be backed up must be available or in-use, but the current status is "{row.status}".')
 

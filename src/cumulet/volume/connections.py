@@ -10,7 +10,7 @@ from ..kernel.http import BadRequest, Body, Request, Unavailable
 from ..kernel.runtime import Runtime
 from . import MEMBER, api
 from .actions import check_not_computes
-from .find import find
+from .lookup import find
 from .tables import attachments
 from .uses import connect
 from .volumes import target
@@ -47,10 +47,12 @@ def terminate(tx: Tx, request: Request, id: str, body: Terminate) -> None:
 async def connection_info(runtime: Runtime, row: Row, connector: dict[str, t.Any] | str) -> dict:
     """What a volume's host says of how another reaches it. Raises BadRequest, Unavailable."""
     host = connector.get("host") if isinstance(connector, dict) else None
-    if not host or not isinstance(host, str):
+    if not isinstance(host, str) or not 1 <= len(host) <= 255 or "\x00" in host:
         raise BadRequest("Invalid input received: Connector doesn't have required information: host")
     if row.status not in CONNECTABLE:
-        raise BadRequest(f"Invalid volume: Volume {row.id} status must be {' or '.join(CONNECTABLE)} to connect, but current status is: {row.status}.")
+        raise BadRequest(
+            f"Invalid volume: Volume {row.id} status must be {' or '.join(CONNECTABLE)} to connect, but current status is: {row.status}."
+        )
     try:
         data = await connect(runtime, row.id, host)
     except AgentUnreachable as error:
@@ -58,4 +60,7 @@ async def connection_info(runtime: Runtime, row: Row, connector: dict[str, t.Any
     except AgentError as error:
         raise BadRequest(f"Invalid volume: Unable to fetch connection information from backend: {error}") from None
     read_only = row.admin_metadata.get("readonly") == "True"
-    return {"driver_volume_type": data["driver"], "data": data | {"access_mode": "ro" if read_only else "rw", "encrypted": False, "qos_specs": None}}
+    return {
+        "driver_volume_type": data["driver"],
+        "data": data | {"access_mode": "ro" if read_only else "rw", "encrypted": False, "qos_specs": None},
+    }

@@ -8,7 +8,7 @@ from .. import image as images
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, Request, since
 from . import ADMIN, MEMBER, api
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .hosts import NoBackend, choose
 from .quota import check_quota, check_size
 from .tables import snapshots, types, volumes
@@ -73,7 +73,9 @@ def extend(tx: Tx, request: Request, id: str, body: Extend) -> None:
     elif row.status not in ("available", "error_extending"):
         raise BadRequest(f"Invalid volume: Volume {id} status must be available to extend, but current status is: {row.status}.")
     if size <= row.size:
-        raise BadRequest(f"Invalid input received: New size for extend must be greater than current size. (current: {row.size}, extended: {size}).")
+        raise BadRequest(
+            f"Invalid input received: New size for extend must be greater than current size. (current: {row.size}, extended: {size})."
+        )
     check_size(tx, row.project_id, size)
     check_quota(tx, row.project_id, _type_name(tx, row), gigabytes=size - row.size)
     tx.update(volumes, row.id, status="extending", growing_to=size, previous_status="in-use" if attached else "available")
@@ -90,9 +92,12 @@ def revert(tx: Tx, request: Request, id: str, body: Revert) -> None:
     if row.status != "available":
         raise BadRequest(f"Invalid volume: Volume {id} status must be available to be reverted, but current status is: {row.status}.")
     if snapshot.status != "available":
-        raise BadRequest(f"Invalid snapshot: Snapshot {snapshot.id} status must be available to revert, but current status is: {snapshot.status}.")
+        raise BadRequest(
+            f"Invalid snapshot: Snapshot {snapshot.id} status must be available to revert, but current status is: {snapshot.status}."
+        )
     if row.size != snapshot.size:
-        raise BadRequest(f"Can't revert volume {row.id} to its latest snapshot {snapshot.id}: the volume has {row.size} GiB, the snapshot {snapshot.size} GiB.")
+        raise BadRequest(f"Can't revert volume {row.id} to its latest snapshot {snapshot.id}: the volume has {row.size} GiB, the snapshot "
+                         f"{snapshot.size} GiB.")  # fmt: skip
     tx.update(volumes, row.id, status="reverting")
     tx.update(snapshots, snapshot.id, status="restoring")
     RevertVolume.start(tx, row.id, request_id=request.id, snapshot_id=snapshot.id)
@@ -140,17 +145,19 @@ def migrate(tx: Tx, request: Request, id: str, body: Migrate) -> None:
 def _check_new_type(tx: Tx, row: Row, kind: Row) -> None:
     """Raise BadRequest where a volume cannot become of a type, QuotaReached where its project has no more of it."""
     if row.status == "in-use" and is_multiattach(kind) != row.multiattach:
-        raise BadRequest("Invalid volume type: Invalid volume_type passed, retypes affecting multiattach are only allowed on available volumes, "
-                         "the specified volume however currently has a status of: in-use.")  # fmt: skip
+        raise BadRequest("Invalid volume type: Invalid volume_type passed, retypes affecting multiattach are only allowed on "
+                         "available volumes, the specified volume however currently has a status of: in-use.")  # fmt: skip
     if kind.encryption:
         raise BadRequest(f"Invalid volume type: {kind.name} asks for encryption, which this cloud's back ends have not.")
     try:
         choose(tx, 0, specs=kind.extra_specs, on=row.host)
     except NoBackend as error:
-        raise BadRequest(f"Invalid volume type: the volume would have to move to another host, which its back end cannot do. {error}") from None
+        raise BadRequest(
+            f"Invalid volume type: the volume would have to move to another host, which its back end cannot do. {error}"
+        ) from None
     check_quota(tx, row.project_id, only=kind.name, volumes=1, gigabytes=row.size)
 
 
 def _type_name(tx: Tx, row: Row) -> str | None:
     kind = tx.get(types, id=row.type_id) if row.type_id else None
-    return kind and kind.name
+    return kind.name if kind else None

@@ -7,18 +7,38 @@ from ..kernel.http import NotFound, Query, Request
 from . import ADMIN, ANYBODY, api
 
 EXTENSIONS = {
-    "OS-SCH-HNT": "Scheduler hints", "backups": "Backups", "capabilities": "Back ends' capabilities", "cgsnapshots": "Group snapshots",
-    "consistencygroups": "Consistency groups", "encryption": "Encryption of volume types", "os-admin-actions": "Administrators' actions",
-    "os-availability-zone": "Availability zones", "os-extended-services": "Services with reasons", "os-hosts": "Hosts",
-    "os-quota-class-sets": "Default quotas", "os-quota-sets": "Quotas", "os-services": "Services",
-    "os-snapshot-actions": "Snapshots' actions", "os-snapshot-manage": "Managing snapshots", "os-snapshot-unmanage": "Unmanaging snapshots",
-    "os-types-extra-specs": "Extra specs of volume types", "os-types-manage": "Managing volume types", "os-used-limits": "Used limits",
-    "os-vol-host-attr": "Hosts of volumes", "os-vol-image-meta": "Image metadata of volumes", "os-vol-mig-status-attr": "Migrations of volumes",
-    "os-vol-tenant-attr": "Projects of volumes", "os-volume-actions": "Volumes' actions", "os-volume-encryption-metadata":
-    "Encryption of volumes", "os-volume-manage": "Managing volumes", "os-volume-transfer": "Transfers of volumes",
-    "os-volume-type-access": "Access to volume types", "os-volume-unmanage": "Unmanaging volumes", "qos-specs": "QoS specs",
+    "OS-SCH-HNT": "Scheduler hints",
+    "backups": "Backups",
+    "capabilities": "Back ends' capabilities",
+    "cgsnapshots": "Group snapshots",
+    "consistencygroups": "Consistency groups",
+    "encryption": "Encryption of volume types",
+    "os-admin-actions": "Administrators' actions",
+    "os-availability-zone": "Availability zones",
+    "os-extended-services": "Services with reasons",
+    "os-hosts": "Hosts",
+    "os-quota-class-sets": "Default quotas",
+    "os-quota-sets": "Quotas",
+    "os-services": "Services",
+    "os-snapshot-actions": "Snapshots' actions",
+    "os-snapshot-manage": "Managing snapshots",
+    "os-snapshot-unmanage": "Unmanaging snapshots",
+    "os-types-extra-specs": "Extra specs of volume types",
+    "os-types-manage": "Managing volume types",
+    "os-used-limits": "Used limits",
+    "os-vol-host-attr": "Hosts of volumes",
+    "os-vol-image-meta": "Image metadata of volumes",
+    "os-vol-mig-status-attr": "Migrations of volumes",
+    "os-vol-tenant-attr": "Projects of volumes",
+    "os-volume-actions": "Volumes' actions",
+    "os-volume-encryption-metadata": "Encryption of volumes",
+    "os-volume-manage": "Managing volumes",
+    "os-volume-transfer": "Transfers of volumes",
+    "os-volume-type-access": "Access to volume types",
+    "os-volume-unmanage": "Unmanaging volumes",
+    "qos-specs": "QoS specs",
     "scheduler-stats": "Storage pools",
-}  # fmt: skip
+}
 """Alias -> what it is. They are all always there; the names are those that clients look for."""
 
 FILTERS = {

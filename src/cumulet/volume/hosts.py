@@ -37,7 +37,10 @@ def choose(tx: Tx, size_gib: int, *, specs: dict[str, str], on: str | None = Non
     """The host for a new volume: the one with most room of those that offer what its type's `specs` ask for; only `on`,
     where that is given, for the volume's source is there. Raises NoBackend."""
     reasons, fit = [], []
-    used = {row.host: int(row.used) for row in tx.all(sa.select(volumes.c.host, sa.func.sum(volumes.c.size).label("used")).group_by(volumes.c.host))}
+    used = {
+        row.host: int(row.used)
+        for row in tx.all(sa.select(volumes.c.host, sa.func.sum(volumes.c.size).label("used")).group_by(volumes.c.host))
+    }
     for row in tx.rows(backends):
         if on is not None and row.host != on:
             reasons.append(f"{row.host} has not the volume's source")

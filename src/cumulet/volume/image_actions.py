@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from .. import image as images
-from ..kernel.db import Tx
+from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Request, View, since
 from . import MEMBER, READER, api
-from .find import find
+from .lookup import find
 from .tables import types, volumes
 from .volumes import target
 from .wire import Metadata, Name, Text, Truth, moment, truth
@@ -63,7 +63,16 @@ PROPERTIES_ONLY = {"image_id", "image_name", "checksum", "container_format", "di
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", PATH, action="os-volume_upload_image", policy=UPLOAD, target=target, reply="os-volume_upload_image", status=202, errors=(400, 404))
+@api.op(
+    "POST",
+    PATH,
+    action="os-volume_upload_image",
+    policy=UPLOAD,
+    target=target,
+    reply="os-volume_upload_image",
+    status=202,
+    errors=(400, 404),
+)
 def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
     """Make an image of a volume; of one in use only where that is asked for."""
     row = find(tx, request.context, id)
@@ -71,7 +80,9 @@ def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
     if row.status not in free:
         raise BadRequest(f"Invalid volume: Volume {id} status must be {' or '.join(free)}, but current status is: {row.status}.")
     if body.visibility != "private" or truth(body.protected):
-        raise BadRequest("Invalid input for field/attribute visibility: an image of a volume is private and not protected; change it once it is there.")
+        raise BadRequest(
+            "Invalid input for field/attribute visibility: an image of a volume is private and not protected; change it once it is there."
+        )
     properties = {key: value for key, value in row.image_metadata.items() if key not in PROPERTIES_ONLY}
     image_id = images.reserve(
         tx, project_id=str(request.context.project_id), name=body.image_name, disk_format=body.disk_format,
@@ -83,7 +94,7 @@ def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
     return Uploading(
         id=row.id, status="uploading", image_id=image_id, image_name=body.image_name, size=row.size, disk_format=body.disk_format,
         container_format=body.container_format or "bare", display_description=row.description, updated_at=moment(row.updated_at),
-        volume_type=kind and {"id": kind.id, "name": kind.name, "description": kind.description, "is_public": kind.is_public},
+        volume_type=None if kind is None else _type(kind),
         visibility=body.visibility, protected=truth(body.protected),
     )  # fmt: skip
 
@@ -109,3 +120,7 @@ def unset_metadata(tx: Tx, request: Request, id: str, body: UnsetMetadata) -> No
     if body.key not in row.image_metadata:
         raise NotFound("Metadata does not exist for this volume.")
     tx.update(volumes, row.id, image_metadata={key: value for key, value in row.image_metadata.items() if key != body.key})
+
+
+def _type(kind: Row) -> dict:
+    return {"id": kind.id, "name": kind.name, "description": kind.description, "is_public": kind.is_public}

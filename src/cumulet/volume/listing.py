@@ -8,8 +8,8 @@ import msgspec
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import BadRequest, Query, Request, paged
-from .wire import TRUE, INT_MAX, wire
+from ..kernel.http import BadRequest, NotFound, Query, Request, paged
+from .wire import INT_MAX, TRUE, wire
 
 
 class ListQuery(Query):
@@ -34,22 +34,38 @@ class ListQuery(Query):
 def page(tx: Tx, request: Request, query: ListQuery, table: sa.Table, clauses: t.Iterable[sa.ColumnElement[bool]]
          ) -> tuple[list[Row], str | None, dict | None]:  # fmt: skip
     """A page's rows, the next one's marker, and what else the answer holds."""
+    check_marker(tx, table, query.marker)
     clauses = list(clauses)
     statement = sa.select(table).where(*clauses)
     if query.offset:
         statement = statement.offset(query.offset)
-    rows, marker = paged(tx, statement, table, order=order(query), limit=query.limit, marker=query.marker,
+    rows, marker = paged(tx, statement, table, order=order(query, table), limit=query.limit, marker=query.marker,
                          most=request.runtime.config.page_limit)  # fmt: skip
     return rows, marker, _count(tx, request, query, table, clauses)
 
 
-def order(query: ListQuery) -> list[tuple[str, str]]:
-    """Sorting as clients ask for it: `sort=name:asc,size`, or one key and one direction."""
+def check_marker(tx: Tx, table: sa.Table, marker: str | None) -> None:
+    """Raise NotFound where a marker names nothing."""
+    if marker is not None and tx.get(table, id=marker) is None:
+        raise NotFound(f"marker [{marker}] not found")
+
+
+class Sorted(t.Protocol):
+    sort: str | None
+    sort_key: str | None
+    sort_dir: str | None
+
+
+def order(query: Sorted, table: sa.Table) -> list[tuple[str, str]]:
+    """Sorting as clients ask for it: `sort=name:asc,size`, or one key and one direction. Raises BadRequest."""
     if query.sort and (query.sort_key or query.sort_dir):
         raise BadRequest("The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter.")
     pairs = [entry.strip().partition(":")[::2] for entry in query.sort.split(",")] if query.sort else [
         (query.sort_key or "created_at", query.sort_dir or "desc")]  # fmt: skip
-    return [({"display_name": "name"}.get(name, name), way or "desc") for name, way in pairs]
+    found = [({"display_name": "name"}.get(name, name), way or "desc") for name, way in pairs]
+    if bad := [name for name, _ in found if name in table.c and isinstance(table.c[name].type, sa.JSON)]:
+        raise BadRequest(f"Invalid sort key {bad[0]}: lists are not sorted by it.")
+    return found
 
 
 def whose(request: Request, query: ListQuery, table: sa.Table) -> t.Iterator[sa.ColumnElement[bool]]:
@@ -69,7 +85,7 @@ def named(query: ListQuery, table: sa.Table) -> t.Iterator[sa.ColumnElement[bool
         yield table.c.name.contains(query.name_like, autoescape=True)
     if query.status is not None:
         yield table.c.status == query.status
-    if query.metadata is not None:
+    if query.metadata is not None and "metadata" in table.c:
         for key, value in _mapping(query.metadata).items():
             yield table.c.metadata[key].as_string() == value
 

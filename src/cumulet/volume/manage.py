@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Query, Request, View
 from . import ADMIN, api
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .quota import check_quota
 from .snapshots import Snapshot
 from .snapshots import target as snapshot_target
@@ -16,14 +16,14 @@ from .types import default_type, find_type
 from .uses import is_multiattach
 from .views import VolumeDetail, details, plain_host
 from .volumes import target
-from .wire import Id, Metadata, Name, Text, Truth, truth
+from .wire import Id, Key, Metadata, Name, Text, Truth, truth
 from .workflows.manage import ManageSnapshot, ManageVolume
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
 
 class VolumeManage(Body):
-    ref: dict[str, str]
+    ref: dict[Key, Text]
     host: Name | None = None
     cluster: Text | None = None
     name: Text | None = None
@@ -36,7 +36,7 @@ class VolumeManage(Body):
 
 class SnapshotManage(Body):
     volume_id: Id
-    ref: dict[str, str]
+    ref: dict[Key, Text]
     name: Text | None = None
     description: Text | None = None
     metadata: Metadata | None = None
@@ -72,7 +72,12 @@ PREFIXES = {"volume": "volume-", "snapshot": "_snapshot-"}
 def unmanage(tx: Tx, request: Request, id: str, body: dict | None) -> None:
     """Let go of a volume that nobody uses; its data stays."""
     row = find(tx, request.context, id)
-    if row.status not in ("available", "error") or row.host is None or tx.rows(attachments, volume_id=row.id) or tx.rows(snapshots, volume_id=row.id):
+    if (
+        row.status not in ("available", "error")
+        or row.host is None
+        or tx.rows(attachments, volume_id=row.id)
+        or tx.rows(snapshots, volume_id=row.id)
+    ):
         raise BadRequest(f"Invalid volume: Volume {id} must be available or error, and not have attachments or snapshots, to be let go of; "
                          f"its status is {row.status}.")  # fmt: skip
     tx.insert(unmanaged, id=row.id, kind="volume", host=row.host, size=row.size)
@@ -84,17 +89,20 @@ def manage(tx: Tx, request: Request, body: VolumeManage) -> VolumeDetail:
     """Take a volume in that was let go of."""
     row = _let_go(tx, "volume", body.ref, plain_host(body.host or ""))
     kind = find_type(tx, request.context, body.volume_type) if body.volume_type else default_type(tx, request.context.project_id)
-    check_quota(tx, request.context.project_id, kind and kind.name, volumes=1, gigabytes=row.size)
+    check_quota(tx, request.context.project_id, kind.name if kind else None, volumes=1, gigabytes=row.size)
     made = tx.insert(
         volumes, project_id=request.context.project_id, user_id=request.context.user_id, name=body.name, description=body.description,
-        size=row.size, status="managing", host=row.host, availability_zone="nova", type_id=kind and kind.id, bootable=truth(body.bootable),
+        size=row.size, status="managing", host=row.host, availability_zone="nova", type_id=kind.id if kind else None,
+        bootable=truth(body.bootable),
         multiattach=kind is not None and is_multiattach(kind), metadata=body.metadata or {}, admin_metadata={}, image_metadata={},
     )  # fmt: skip
     ManageVolume.start(tx, made.id, request_id=request.id, reference=row.id)
     return details(tx, request, [made])[0]
 
 
-@api.op("POST", "/snapshots/{id}/action", action="os-unmanage", policy=UNMANAGE_SNAPSHOT, target=snapshot_target, status=202, errors=(400, 404))
+@api.op(
+    "POST", "/snapshots/{id}/action", action="os-unmanage", policy=UNMANAGE_SNAPSHOT, target=snapshot_target, status=202, errors=(400, 404)
+)
 def unmanage_snapshot(tx: Tx, request: Request, id: str, body: dict | None) -> None:
     """Let go of a snapshot; its data stays."""
     row = find_snapshot(tx, request.context, id)
@@ -113,8 +121,10 @@ def manage_snapshot(tx: Tx, request: Request, body: SnapshotManage) -> Snapshot:
     if row.volume_id != volume.id:
         raise BadRequest(f"Invalid input received: snapshot {row.id} was taken of volume {row.volume_id}, not of {volume.id}.")
     check_quota(tx, volume.project_id, snapshots=1, gigabytes=row.size)
-    made = tx.insert(snapshots, project_id=volume.project_id, user_id=request.context.user_id, volume_id=volume.id, name=body.name,
-                     description=body.description, size=row.size, status="creating", progress="0%", metadata=body.metadata or {})  # fmt: skip
+    made = tx.insert(
+        snapshots, project_id=volume.project_id, user_id=request.context.user_id, volume_id=volume.id, name=body.name,
+        description=body.description, size=row.size, status="creating", progress="0%", metadata=body.metadata or {},
+    )  # fmt: skip
     ManageSnapshot.start(tx, made.id, request_id=request.id, reference=row.id)
     return snapshot_view(made)
 
@@ -153,7 +163,9 @@ def _let_go(tx: Tx, kind: str, ref: dict[str, str], host: str) -> Row:
     named = ref.get("source-name") or ref.get("source-id") or ""
     row = tx.get(unmanaged, id=named.removeprefix(PREFIXES[kind]), kind=kind, host=host)
     if row is None:
-        raise BadRequest(f"Manage existing {kind} failed due to invalid backend reference {ref}: {host} keeps no such {kind} that was let go of.")
+        raise BadRequest(
+            f"Manage existing {kind} failed due to invalid backend reference {ref}: {host} keeps no such {kind} that was let go of."
+        )
     return row
 
 

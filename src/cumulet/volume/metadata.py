@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, NotFound, Request
 from . import MEMBER, READER, api, snapshots, volumes
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .tables import snapshots as snapshot_rows
 from .tables import volumes as volume_rows
 from .wire import Metadata

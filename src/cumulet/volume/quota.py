@@ -10,7 +10,15 @@ from ..kernel.db import Tx
 from ..kernel.http import OverLimit
 from .tables import backups, groups, quota_classes, quotas, snapshots, types, volumes
 
-DEFAULTS = {"volumes": 10, "snapshots": 10, "gigabytes": 1000, "per_volume_gigabytes": -1, "backups": 10, "backup_gigabytes": 1000, "groups": 10}
+DEFAULTS = {
+    "volumes": 10,
+    "snapshots": 10,
+    "gigabytes": 1000,
+    "per_volume_gigabytes": -1,
+    "backups": 10,
+    "backup_gigabytes": 1000,
+    "groups": 10,
+}
 """-1 is no limit."""
 
 

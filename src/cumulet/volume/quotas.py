@@ -94,7 +94,9 @@ def _wanted(tx: Tx, body: Limits) -> dict[str, int]:
         if name in NO_LIMITS:
             continue
         if name not in known:
-            raise BadRequest(f"Invalid input for field/attribute quota_set. {name} is no resource with a quota; known are {', '.join(known)}.")
+            raise BadRequest(
+                f"Invalid input for field/attribute quota_set. {name} is no resource with a quota; known are {', '.join(known)}."
+            )
         found[name] = _limit(name, value)
     if not found:
         raise BadRequest(f"Invalid input for field/attribute quota_set. At least one of {', '.join(DEFAULTS)} is required.")

@@ -48,7 +48,10 @@ class VolumeData(Reconciler):
 
     async def _remove(self, host: str, command: str, id: str) -> None:
         log.warning("removing data without a record", host=host, command=command, id=id)
-        await self.runtime.bus.call(host, command, {"id": id}, subject=id)
+        try:
+            await self.runtime.bus.call(host, command, {"id": id}, subject=id)
+        except AgentError as error:
+            log.warning("data without a record stays for now", host=host, id=id, why=str(error))
 
 
 def _hosts(tx: Tx) -> list[str]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, Page, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .listing import ListQuery, named, page, whose
 from .quota import check_quota
 from .tables import snapshots
@@ -21,7 +21,7 @@ from .workflows.snapshots import CreateSnapshot, DeleteSnapshot
 
 
 class SnapshotCreate(Body):
-    volume_id: t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    volume_id: Id | None
     name: Text | None = None
     display_name: Text | None = None
     description: Text | None = None
@@ -100,7 +100,7 @@ def target(tx: Tx, request: Request, id: str, **_: str) -> dict:
 @api.op("POST", "/snapshots", policy=CREATE, wrap="snapshot", status=202, errors=(400, 404, 413))
 def create(tx: Tx, request: Request, body: SnapshotCreate) -> Snapshot:
     """Take a snapshot of a volume, of one in use only where that is asked for (from 3.66: of any)."""
-    row = find(tx, request.context, body.volume_id)
+    row = find(tx, request.context, body.volume_id or "")
     forced = truth(body.force)
     if request.version >= (3, 66):
         if body.force is not None and not forced:

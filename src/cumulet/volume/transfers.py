@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Page, Request, View, since
 from . import MEMBER, READER, api
-from .find import find
+from .lookup import find
 from .listing import ListQuery, page, whose
 from .quota import check_quota
 from .tables import snapshots, transfers, type_access, types, volumes
@@ -124,7 +124,9 @@ for _path, _first in (("/os-volume-transfer", None), ("/volume-transfers", "3.55
     api.op("GET", f"{_path}/detail", policy=INDEX, reply="transfers", first=_first)(detail)
     api.op("GET", f"{_path}/{{id}}", policy=SHOW, wrap="transfer", first=_first, errors=(404,))(show)
     api.op("DELETE", f"{_path}/{{id}}", policy=DELETE, first=_first, status=202, errors=(404,))(delete)
-    api.op("POST", f"{_path}/{{id}}/accept", policy=ACCEPT, wrap="accept", reply="transfer", first=_first, status=202, errors=(400, 404, 413))(accept)
+    api.op(
+        "POST", f"{_path}/{{id}}/accept", policy=ACCEPT, wrap="accept", reply="transfer", first=_first, status=202, errors=(400, 404, 413)
+    )(accept)
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ def _check_room(tx: Tx, project: str | None, volume: Row, taken: list[Row]) -> N
     if kind is not None and not kind.is_public and tx.get(type_access, type_id=kind.id, project_id=project) is None:
         raise BadRequest(f"Invalid volume type: this project may not use the volume's type {kind.name}.")
     gigabytes = volume.size + sum(snapshot.size for snapshot in taken)
-    check_quota(tx, project, kind and kind.name, volumes=1, gigabytes=gigabytes, snapshots=len(taken))
+    check_quota(tx, project, kind.name if kind else None, volumes=1, gigabytes=gigabytes, snapshots=len(taken))
 
 
 def _hash(salt: str, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from ..kernel.auth.context import Context
@@ -11,6 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Query, Request, UnsetType, View, paged
 from . import ADMIN, READER, api
 from .hosts import DEFAULT_TYPE
+from .listing import check_marker, order
 from .tables import default_types, type_access, types, volumes
 from .wire import INT_MAX, Key, Name, Text, Truth, truth, wire
 
@@ -35,8 +37,8 @@ class TypeUpdate(Body):
 class TypeQuery(Query):
     is_public: str | None = None
     extra_specs: str | None = None
-    limit: int | None = None
-    offset: int | None = None
+    limit: t.Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | None = None
+    offset: t.Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | None = None
     marker: str | None = None
     sort: str | None = None
     sort_key: str | None = None
@@ -73,7 +75,9 @@ PUBLIC_SPECS = {"RESKEY:availability_zones", "multiattach", "replication_enabled
 @api.op("POST", "/types", policy=CREATE, wrap="volume_type", errors=(400, 409))
 def create(tx: Tx, request: Request, body: TypeCreate) -> VolumeType:
     """Create a volume type."""
-    row = tx.insert(types, name=body.name.strip(), description=body.description, is_public=truth(body.is_public), extra_specs=body.extra_specs or {})
+    row = tx.insert(
+        types, name=body.name.strip(), description=body.description, is_public=truth(body.is_public), extra_specs=body.extra_specs or {}
+    )
     made = view(request, row)
     made.qos_specs_id = UNSET
     return made
@@ -82,11 +86,11 @@ def create(tx: Tx, request: Request, body: TypeCreate) -> VolumeType:
 @api.op("GET", "/types", policy=INDEX, reply="volume_types")
 def index(tx: Tx, request: Request, query: TypeQuery) -> Page:
     """List the volume types that the caller may use; all of them, or by whether they are public, for an administrator."""
+    check_marker(tx, types, query.marker)
     statement = sa.select(types).where(*_seen(request, query))
     if query.offset:
-        statement = statement.offset(min(query.offset, INT_MAX))
-    name, _, way = (query.sort or f"{query.sort_key or 'created_at'}:{query.sort_dir or 'desc'}").partition(":")
-    rows, marker = paged(tx, statement, types, order=[(name, way or "desc")], limit=query.limit, marker=query.marker,
+        statement = statement.offset(query.offset)
+    rows, marker = paged(tx, statement, types, order=order(query, types), limit=query.limit, marker=query.marker,
                          most=request.runtime.config.page_limit)  # fmt: skip
     return Page([view(request, row) for row in rows], marker)
 

@@ -12,7 +12,7 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, NotFound, Request
 from ..kernel.runtime import Runtime
-from .find import find, find_snapshot
+from .lookup import find, find_snapshot
 from .hosts import NoBackend, choose
 from .messages import told
 from .quota import check_quota, check_size
@@ -40,10 +40,11 @@ def create(tx: Tx, request: Request, *, size_gib: int, image_id: str | None = No
     if kind and kind.encryption:
         raise BadRequest(f"Invalid volume type: {kind.name} asks for encryption, which this cloud's back ends have not.")
     check_size(tx, context.project_id, size)
-    check_quota(tx, context.project_id, kind and kind.name, volumes=1, gigabytes=size)
+    check_quota(tx, context.project_id, kind.name if kind else None, volumes=1, gigabytes=size)
     values = {
         "project_id": context.project_id, "user_id": context.user_id, "name": name, "size": size, "snapshot_id": snapshot_id,
-        "source_volid": source_volid, "image_id": image_id, "type_id": kind and kind.id, "availability_zone": "nova", "metadata": {},
+        "source_volid": source_volid, "image_id": image_id, "type_id": kind.id if kind else None, "availability_zone": "nova",
+        "metadata": {},
         "admin_metadata": {}, "multiattach": kind is not None and is_multiattach(kind), **_bootable(tx, source, image),
     }  # fmt: skip
     try:
@@ -65,7 +66,9 @@ def check_fits(size_gib: int, image: t.Any) -> None:
     if size_gib < needed:
         raise BadRequest(f"Invalid input received: Size of specified image {needed}GB is larger than volume size {size_gib}GB.")
     if size_gib < image.min_disk:
-        raise BadRequest(f"Invalid input received: Volume size {size_gib}GB cannot be smaller than the image minDisk size {image.min_disk}GB.")
+        raise BadRequest(
+            f"Invalid input received: Volume size {size_gib}GB cannot be smaller than the image minDisk size {image.min_disk}GB."
+        )
 
 
 def is_multiattach(kind: Row) -> bool:
@@ -80,8 +83,10 @@ def reserve(tx: Tx, id: str, server_id: str) -> str:
         raise NotFound(f"Volume {id} could not be found.")
     free = ("available", "creating", "downloading") + (("in-use",) if row.multiattach else ())
     if row.status not in free:
-        raise BadRequest(f"Invalid volume: volume '{id}' status must be 'available'{' or in-use' if row.multiattach else ''}. "
-                         f"Currently in '{row.status}'")  # fmt: skip
+        wanted = "'available' or 'in-use'" if row.multiattach else "'available'"
+        raise BadRequest(
+            f"Invalid volume: volume '{id}' status must be {wanted}. Currently in '{row.status}'" + (f": {row.fault}" if row.fault else "")
+        )
     if row.status == "available":
         tx.update(volumes, id, status="reserved")
     return tx.insert(
@@ -201,6 +206,8 @@ def _bootable(tx: Tx, source: Row | None, image: t.Any) -> dict[str, t.Any]:
 def _image_metadata(image: t.Any) -> dict:
     if image is None:
         return {}
-    facts = {"image_id": image.id, "image_name": image.name or "", "container_format": image.container_format, "disk_format": image.disk_format,
-             "min_disk": str(image.min_disk), "min_ram": str(image.min_ram), "size": str(image.size)}  # fmt: skip
+    facts = {
+        "image_id": image.id, "image_name": image.name or "", "container_format": image.container_format,
+        "disk_format": image.disk_format, "min_disk": str(image.min_disk), "min_ram": str(image.min_ram), "size": str(image.size),
+    }  # fmt: skip
     return image.properties | facts

@@ -135,5 +135,7 @@ def _detail(request: Request, row: Row, uses: list[Use], type_name: str | None, 
 
 
 def _use(row: Row) -> Use:
-    return Use(id=row.volume_id, attachment_id=row.id, volume_id=row.volume_id, server_id=row.instance_id,
-               host_name=None if row.instance_id else row.attached_host, device=row.mountpoint, attached_at=moment(row.attached_at))  # fmt: skip
+    return Use(
+        id=row.volume_id, attachment_id=row.id, volume_id=row.volume_id, server_id=row.instance_id, device=row.mountpoint,
+        host_name=None if row.instance_id else row.attached_host, attached_at=moment(row.attached_at),
+    )  # fmt: skip

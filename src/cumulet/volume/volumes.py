@@ -10,7 +10,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Query, Request, UnsetType, since
 from . import ADMIN, MEMBER, READER, api
 from .backup_rows import ready_backup, restoring
-from .find import find
+from .lookup import find
 from .listing import ListQuery, named, page, whose
 from .tables import attachments, groups, snapshots, types, volumes
 from .uses import create as make
@@ -102,12 +102,15 @@ def create(tx: Tx, request: Request, body: VolumeCreateRequest) -> Volume:
     wanted = body.volume
     image = wanted.image or wanted.image_id or None
     if len([s for s in (image, wanted.snapshot_id, wanted.source_volid, wanted.backup_id) if s]) > 1:
-        raise BadRequest("Invalid input received: a volume starts from one of imageRef, snapshot_id, source_volid and backup_id, not from several")
+        raise BadRequest(
+            "Invalid input received: a volume starts from one of imageRef, snapshot_id, source_volid and backup_id, not from several"
+        )
     if wanted.availability_zone not in (None, "", "nova"):
         raise BadRequest(f"Invalid input received: Availability zone '{wanted.availability_zone}' is invalid.")
     if truth(wanted.multiattach):
         raise BadRequest("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. "
-                         "Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.")  # fmt: skip
+                         "Contact your administrator to create a multiattach enabled volume type and use it to create multiattach "
+                         "volumes.")  # fmt: skip
     backup = ready_backup(tx, request, wanted.backup_id) if wanted.backup_id else None
     row = make(
         tx, request, size_gib=_size(wanted.size, bool(wanted.snapshot_id or wanted.source_volid or backup)), image_id=image, backup=backup,
@@ -175,9 +178,10 @@ def delete(tx: Tx, request: Request, id: str, query: Deletion) -> None:
     if truth(query.force):
         request.enforce(FORCE, {"project_id": row.project_id})
     elif row.status in BUSY or row.group_id:
-        raise BadRequest("Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and "
-                         "must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from "
-                         f"snapshots after volume transfer. Its status is {row.status}, its group {row.group_id or 'none'}.")  # fmt: skip
+        raise BadRequest("Invalid volume: Volume status must be available or error or error_restoring or error_extending or "
+                         "error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, "
+                         f"or be disassociated from snapshots after volume transfer. Its status is "
+                         f"{row.status}, its group {row.group_id or 'none'}.")  # fmt: skip
     begin_deleting(tx, row, request.id, cascade=query.cascade is not None and query.cascade.lower() not in ("false", "0", "no", "off"))
 
 
@@ -208,7 +212,9 @@ def _given(*values: str | None) -> str | None:
 def _size(given: int | str | None, has_source: bool) -> int:
     if given is None:
         if not has_source:
-            raise BadRequest("Invalid input for field/attribute size. A size is required unless there is a snapshot or a volume to start from.")
+            raise BadRequest(
+                "Invalid input for field/attribute size. A size is required unless there is a snapshot or a volume to start from."
+            )
         return 0
     return number("size", given)
 

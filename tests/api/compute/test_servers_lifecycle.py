@@ -64,3 +64,29 @@ def test_a_server_starts_whose_image_is_gone(world):
     world.me.post(f"/servers/{id}/action", {"os-start": None})
     world.settle()
     assert world.show(id)["status"] == "ACTIVE" and world.power(id) == "running"
+
+
+def test_what_no_id_can_be_is_not_found(world):
+    id = world.boot()
+    for odd in ("%00", "nope", "x" * 300, "%F0%9F%98%80"):
+        for path in (
+            "",
+            "/metadata",
+            "/tags",
+            "/ips",
+            "/topology",
+            "/diagnostics",
+            "/os-security-groups",
+            "/os-server-password",
+            "/os-instance-actions",
+        ):
+            assert world.admin.get(f"/servers/{odd}{path}", version="compute 2.84").status_code == 404, (odd, path)
+        for path in (f"metadata/{odd}", f"tags/{odd}", f"ips/{odd}", f"os-instance-actions/{odd}", f"migrations/{odd}"):
+            assert world.admin.get(f"/servers/{id}/{path}", version="compute 2.84").status_code == 404, path
+        assert world.admin.get(f"/os-console-auth-tokens/{odd}", version="compute 2.31").status_code == 404
+        assert world.admin.get(f"/servers/{id}/os-instance-actions?marker={odd}", version="compute 2.84").status_code == 400
+        assert world.me.post(f"/servers/{odd}/action", {"lock": None}).status_code == 404
+        assert world.me.post(f"/servers/{id}/action", {"rescue": {"rescue_image_ref": "a\0"}}).status_code == 400
+        assert world.me.post(f"/servers/{id}/action", {"addFixedIp": {"networkId": "a\0"}}).status_code in (400, 404)
+        assert world.me.post(f"/servers/{id}/action", {"addFloatingIp": {"address": "a\0"}}).status_code in (400, 404)
+    assert world.me.get(f"/servers/{id}/os-virtual-interfaces").status_code == 410

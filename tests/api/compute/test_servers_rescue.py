@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cumulet.compute.drivers.base import Power
 from cumulet.compute.drivers.simulated import Recipe, Trouble
 from world import World
 
@@ -111,8 +112,9 @@ def test_a_server_deleted_while_it_is_shelved_leaves_no_image(world, id):
     assert images(world, name="s-shelved") == [] and world.machines() == []
 
 
-def test_a_server_that_cannot_be_shelved_goes_on(database_url, tmp_path):
-    world = World(database_url, str(tmp_path), recipe=Recipe(calls={"snapshot": Trouble(nth=(1,), message="no room")}))
+@pytest.mark.parametrize("call", ["stop", "snapshot"])
+def test_a_server_that_cannot_be_shelved_goes_on(database_url, tmp_path, call):
+    world = World(database_url, str(tmp_path), recipe=Recipe(calls={call: Trouble(nth=(1,), message="no room")}))
     try:
         id = world.boot()
         act(world, id, shelve=None)
@@ -185,3 +187,16 @@ def test_a_server_on_a_volume_is_shelved_without_an_image(world):
     act(world, id, unrescue=None)
     assert world.show(id)["status"] == "ACTIVE" and machine(world, id).volumes[0].boot_index == 0 and not machine(world, id).roots
     assert act(world, id, createBackup={"name": "b", "backup_type": "d", "rotation": 1}).status_code == 400
+
+
+def test_a_rescued_server_stays_one_whatever_its_guest_does(world, id):
+    act(world, id, rescue=None)
+    host = world.agent.hosts["host-1"].compute
+    world.portal.call(host.happen, id, Power.CRASHED)
+    world.until(lambda: world.settle() or world.power(id) == "running")
+    assert world.show(id)["status"] == "RESCUE" and machine(world, id).roots[0].id == "rescue"
+    world.portal.call(host.happen, id, Power.STOPPED)
+    world.settle()
+    assert world.show(id)["status"] == "RESCUE"
+    act(world, id, unrescue=None)
+    assert world.show(id)["status"] == "ACTIVE" and world.power(id) == "running"

@@ -52,3 +52,13 @@ def network(me: Caller) -> dict:
 def subnet(me: Caller, network: dict) -> dict:
     """10.0.0.0/24 on `network`, with DHCP."""
     return make(me, "subnet", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
+
+
+@pytest.fixture
+def public(admin: Caller) -> dict:
+    """An external network, 172.24.4.0/24."""
+    made = make(admin, "network", name="public", **{
+        "router:external": True, "provider:network_type": "flat", "provider:physical_network": "public",
+    })  # fmt: skip
+    make(admin, "subnet", network_id=made["id"], ip_version=4, cidr="172.24.4.0/24", enable_dhcp=False)
+    return made

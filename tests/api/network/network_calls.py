@@ -24,3 +24,23 @@ def fault(answer: httpx2.Response, status: int, kind: str) -> str:
     error = answer.json()["NeutronError"]
     assert error["type"] == kind, error
     return error["message"]
+
+
+def plug(caller: Caller, router: dict, **what: t.Any) -> httpx2.Response:
+    """Add an interface to a router, by `subnet_id` or `port_id`."""
+    return caller.put(f"/routers/{router['id']}/add_router_interface", what)
+
+
+def unplug(caller: Caller, router: dict, **what: t.Any) -> httpx2.Response:
+    """Remove an interface from a router."""
+    return caller.put(f"/routers/{router['id']}/remove_router_interface", what)
+
+
+def update(caller: Caller, router: dict, **values: t.Any) -> httpx2.Response:
+    """Change a router."""
+    return caller.put(f"/routers/{router['id']}", {"router": values})
+
+
+def pass_on(caller: Caller, floating: dict, **values: t.Any) -> httpx2.Response:
+    """Change what a floating IP is passed on to."""
+    return caller.put(f"/floatingips/{floating['id']}", {"floatingip": values})

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from network_calls import fault, make
-from test_routers import plug, public, unplug, update  # noqa: F401
+from network_calls import fault, make, pass_on, plug, unplug, update
 
 
 @pytest.fixture
-def router(me, public, subnet) -> dict:  # noqa: F811
+def router(me, public, subnet) -> dict:
     """A router between `public` and `subnet`."""
     made = make(me, "router", external_gateway_info={"network_id": public["id"]})
     plug(me, made, subnet_id=subnet["id"])
@@ -18,20 +17,16 @@ def port(me, network, subnet) -> dict:
     return make(me, "port", network_id=network["id"], name="p", fixed_ips=[{"ip_address": "10.0.0.50"}])
 
 
-def create(caller, public, **values):  # noqa: F811
+def create(caller, public, **values):
     return caller.post("/floatingips", {"floatingip": {"floating_network_id": public["id"]} | values})
 
 
-def pass_on(caller, floating, **values):
-    return caller.put(f"/floatingips/{floating['id']}", {"floatingip": values})
-
-
 @pytest.fixture
-def floating(me, public) -> dict:  # noqa: F811
+def floating(me, public) -> dict:
     return make(me, "floatingip", floating_network_id=public["id"])
 
 
-def test_a_floating_ip_from_making_to_deleting(me, other, admin, public, network, router, port):  # noqa: F811
+def test_a_floating_ip_from_making_to_deleting(me, other, admin, public, network, router, port):
     made = create(me, public, port_id=port["id"], description="d").json()["floatingip"]
     assert made["port_id"] == port["id"] and made["fixed_ip_address"] == "10.0.0.50" and made["router_id"] == router["id"]
     assert made["floating_ip_address"].startswith("172.24.4.") and made["floating_network_id"] == public["id"]
@@ -70,14 +65,38 @@ def test_a_port_that_goes_leaves_its_floating_ip(me, router, port, floating):
     assert left["port_id"] is left["fixed_ip_address"] is left["router_id"] is left["port_details"] is None
 
 
-def test_one_floating_ip_of_a_network_for_one_address(me, public, router, port, floating):  # noqa: F811
+def test_an_address_stays_while_a_floating_ip_leads_to_it(me, network, subnet, router, port, floating):
+    pass_on(me, floating, port_id=port["id"])
+    path, held = f"/ports/{port['id']}", {"subnet_id": subnet["id"], "ip_address": "10.0.0.50"}
+    says = fault(me.put(path, {"port": {"fixed_ips": [{"ip_address": "10.0.0.51"}]}}), 400, "BadRequest")
+    assert says == (
+        f"Bad port request: Cannot update the fixed_ips of the port {port['id']}, because its original fixed_ip has been associated "
+        "to a floating ip."
+    )
+    assert me.get(path).json()["port"]["fixed_ips"] == [held]
+    assert me.put(path, {"port": {"fixed_ips": [held, {"ip_address": "10.0.0.51"}]}}).status_code == 200
+    pass_on(me, floating, port_id=None)
+    assert me.put(path, {"port": {"fixed_ips": [{"ip_address": "10.0.0.52"}]}}).status_code == 200
+
+
+def test_an_external_network_goes_with_the_floating_ips_that_nobody_uses(me, admin, router, port, public, floating):
+    used = create(me, public, port_id=port["id"]).json()["floatingip"]
+    fault(admin.delete(f"/networks/{public['id']}"), 409, "NetworkInUse")
+    assert me.get(f"/floatingips/{floating['id']}").status_code == 200
+    me.delete(f"/floatingips/{used['id']}")
+    assert update(me, router, external_gateway_info=None).status_code == 200
+    assert admin.delete(f"/networks/{public['id']}").status_code == 204
+    assert me.get("/floatingips").json()["floatingips"] == [] == admin.get("/ports?device_owner=network:floatingip").json()["ports"]
+
+
+def test_one_floating_ip_of_a_network_for_one_address(me, public, router, port, floating):
     pass_on(me, floating, port_id=port["id"])
     assert pass_on(me, floating, port_id=port["id"]).status_code == 200
     assert "already has a floating IP" in fault(create(me, public, port_id=port["id"]), 409, "FloatingIPPortAlreadyAssociated")
     assert len(me.get("/floatingips").json()["floatingips"]) == 1
 
 
-def test_no_way_from_the_external_network(me, other, public, network, subnet, port, floating):  # noqa: F811
+def test_no_way_from_the_external_network(me, other, public, network, subnet, port, floating):
     says = fault(create(me, public, port_id=port["id"]), 404, "ExternalGatewayForFloatingIPNotFound")
     assert public["id"] in says and subnet["id"] in says and port["id"] in says
     plug(me, make(me, "router"), subnet_id=subnet["id"])
@@ -111,7 +130,7 @@ def test_a_router_stays_while_floating_ips_need_it(me, router, subnet, port, flo
     assert unplug(me, router, subnet_id=subnet["id"]).status_code == 200
 
 
-def test_another_router(me, public, router, port, floating):  # noqa: F811
+def test_another_router(me, public, router, port, floating):
     pass_on(me, floating, port_id=port["id"])
     net = make(me, "network")
     part = make(me, "subnet", network_id=net["id"], ip_version=4, cidr="10.0.9.0/24")
@@ -122,7 +141,7 @@ def test_another_router(me, public, router, port, floating):  # noqa: F811
     assert moved["router_id"] == second["id"] and moved["port_id"] == there["id"]
 
 
-def test_choosing_the_address(cloud, me, admin, public):  # noqa: F811
+def test_choosing_the_address(cloud, me, admin, public):
     fault(create(me, public, floating_ip_address="172.24.4.99"), 403, "PolicyNotAuthorized")
     made = create(cloud.caller("/network/v2.0", "manager", "member", "reader"), public, floating_ip_address="172.24.4.99")
     assert made.json()["floatingip"]["floating_ip_address"] == "172.24.4.99"
@@ -135,7 +154,7 @@ def test_choosing_the_address(cloud, me, admin, public):  # noqa: F811
     assert me.get(f"/floatingips/{theirs['id']}").status_code == 200
 
 
-def test_quota(me, admin, public, floating):  # noqa: F811
+def test_quota(me, admin, public, floating):
     admin.put("/quotas/p1", {"quota": {"floatingip": 1}})
     fault(create(me, public), 409, "OverQuota")
     assert me.delete(f"/floatingips/{floating['id']}").status_code == 204 and create(me, public).status_code == 201

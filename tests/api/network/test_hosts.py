@@ -10,9 +10,7 @@ import os
 import typing as t
 
 import pytest
-from network_calls import make
-from test_floatingips import pass_on
-from test_routers import plug, public, update  # noqa: F401
+from network_calls import make, pass_on, plug, update
 
 from cumulet.kernel.bus import Event
 from cumulet.kernel.bus.agent import Commands, Ledger
@@ -158,7 +156,7 @@ def test_dhcp_lives_on_one_host_and_knows_every_port(admin, me, network, subnet,
     assert hosts.wanted("a").ports == ()
 
 
-def test_a_router_with_a_floating_ip(me, admin, public, network, subnet, start, boot):  # noqa: F811
+def test_a_router_with_a_floating_ip(me, admin, public, network, subnet, start, boot):
     hosts = start("a", "b")
     router = make(me, "router", external_gateway_info={"network_id": public["id"]})
     plug(me, router, subnet_id=subnet["id"])
@@ -276,7 +274,7 @@ def test_ports_in_a_group_that_fails_show_it(me, start, boot):
     assert (status(me, inside), status(me, outside)) == ("ERROR", "ACTIVE")
 
 
-def test_a_router_that_fails_shows_it(me, public, subnet, start):  # noqa: F811
+def test_a_router_that_fails_shows_it(me, public, subnet, start):
     hosts = start("a")
     router = make(me, "router")
     plug(me, router, subnet_id=subnet["id"])
@@ -287,7 +285,7 @@ def test_a_router_that_fails_shows_it(me, public, subnet, start):  # noqa: F811
     assert leg["status"] == "ERROR"
 
 
-def test_what_fails_keeps_no_change_from_its_host(me, public, subnet, start, boot):  # noqa: F811
+def test_what_fails_keeps_no_change_from_its_host(me, public, subnet, start, boot):
     hosts = start("a")
     router = make(me, "router")
     plug(me, router, subnet_id=subnet["id"])
@@ -403,7 +401,7 @@ def test_a_host_counts_what_goes_through_a_port(cloud, start, boot):
         ask("nothing")
 
 
-def test_a_floating_ip_does_not_follow_an_address_to_another_port(cloud, me, public, network, subnet, start, boot):  # noqa: F811
+def test_a_floating_ip_does_not_follow_an_address_to_another_port(cloud, me, public, network, subnet, start, boot):
     hosts = start("a")
     plug(me, make(me, "router", external_gateway_info={"network_id": public["id"]}), subnet_id=subnet["id"])
     port = boot("a", fixed_ips=[{"ip_address": "10.0.0.50"}])

@@ -1,17 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from network_calls import fault, make
-
-
-@pytest.fixture
-def public(admin) -> dict:
-    """An external network, 172.24.4.0/24."""
-    made = make(admin, "network", name="public", **{
-        "router:external": True, "provider:network_type": "flat", "provider:physical_network": "public",
-    })  # fmt: skip
-    make(admin, "subnet", network_id=made["id"], ip_version=4, cidr="172.24.4.0/24", enable_dhcp=False)
-    return made
+from network_calls import fault, make, plug, unplug, update
 
 
 @pytest.fixture
@@ -22,18 +12,6 @@ def router(me) -> dict:
 def another(me, cidr: str, version: int = 4, **values) -> dict:
     net = make(me, "network", name="another")
     return make(me, "subnet", network_id=net["id"], ip_version=version, cidr=cidr, **values)
-
-
-def plug(caller, router, **what):
-    return caller.put(f"/routers/{router['id']}/add_router_interface", what)
-
-
-def unplug(caller, router, **what):
-    return caller.put(f"/routers/{router['id']}/remove_router_interface", what)
-
-
-def update(caller, router, **values):
-    return caller.put(f"/routers/{router['id']}", {"router": values})
 
 
 def test_a_router_from_making_to_deleting(me, other, admin, public):
@@ -181,3 +159,12 @@ def test_refusals(cloud, me, admin, router):
     fault(me.post("/routers", {"router": {}}), 409, "OverQuota")
     theirs = admin.post("/routers", {"router": {"project_id": "p9"}}).json()["router"]
     assert theirs["project_id"] == "p9" and me.get(f"/routers/{theirs['id']}").status_code == 404
+
+
+def test_distributed_is_kept_for_administrators(me, admin):
+    made = make(admin, "router", distributed=True, ha=False, project_id="p1")
+    assert made["distributed"] is True and "distributed" not in me.get(f"/routers/{made['id']}").json()["router"]
+    says = fault(update(admin, made, distributed=False), 400, "BadRequest")
+    assert says.startswith("Bad router request: Cannot change the 'distributed' attribute of active routers.")
+    assert update(admin, made, distributed=False, admin_state_up=False).json()["router"]["distributed"] is False
+    assert make(admin, "router", distributed=None)["distributed"] is False

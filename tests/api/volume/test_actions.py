@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from api.volume.volume_calls import act, make_snapshot, make_volume, status
 
+from api.volume.volume_calls import act, make_snapshot, make_volume, status
 from cumulet import volume as volume_service
 from cumulet.volume.workflows import extend
 
@@ -114,7 +114,7 @@ def test_extending(cloud, me, admin, store):
 def test_extending_what_a_guest_has(cloud, me, monkeypatch):
     told = []
 
-    async def hear(runtime, server_id, volume_id, size_gib):
+    def hear(tx, server_id, volume_id, size_gib, request_id):
         told.append((server_id, volume_id, size_gib))
 
     monkeypatch.setattr(extend, "HEARERS", [hear])

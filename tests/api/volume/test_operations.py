@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from api.volume.volume_calls import act, make_snapshot, make_volume, status
 
+from api.volume.volume_calls import act, make_snapshot, make_volume, status
 from cumulet.kernel import ids
 from cumulet.volume.drivers.base import Source
 from cumulet.volume.reconcile import VolumeData
@@ -119,3 +119,13 @@ def test_leftovers_go(cloud, me, store):
 @pytest.mark.parametrize("path", ["/volumes/x", "/snapshots/x", "/backups/x", "/os-volume-transfer/x", "/types/x", "/qos-specs/x"])
 def test_what_is_not_there(admin, path):
     assert admin.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/volumes", "/snapshots", "/backups", "/types", "/attachments", "/groups", "/group_types", "/group_snapshots"]
+)
+def test_lists_refuse_what_they_cannot_do(admin, path):
+    for query in ("sort=metadata:asc", "sort=extra_specs", "sort=connection", "sort=volume_types", "limit=99999999999999999999", "offset=-1",
+                  "sort=name:asc&sort_key=name"):  # fmt: skip
+        assert admin.get(f"{path}?{query}", version="volume 3.71").status_code == 400, query
+        assert admin.get(f"{path}?marker=x", version="volume 3.71").status_code == 404

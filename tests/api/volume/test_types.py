@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from api.volume.volume_calls import make_volume
 
 UNKNOWN = "00000000-0000-0000-0000-000000000001"

@@ -12,7 +12,13 @@ def test_a_volume_is_made_and_deleted(cloud, me, store):
     assert volume["status"] == "creating" and volume["volume_type"] == "__DEFAULT__"
     cloud.settle()
     shown = me.get(f"/volumes/{volume['id']}").json()["volume"]
-    assert (shown["status"], shown["name"], shown["size"], shown["bootable"], shown["metadata"]) == ("available", "été", 1, "false", {"a": "b"})
+    assert (shown["status"], shown["name"], shown["size"], shown["bootable"], shown["metadata"]) == (
+        "available",
+        "été",
+        1,
+        "false",
+        {"a": "b"},
+    )
     assert store.holds()["volumes"] == [volume["id"]]
     assert me.delete(f"/volumes/{volume['id']}").status_code == 202
     cloud.settle()
@@ -94,7 +100,7 @@ def test_readers_only_read(cloud, me):
 
 def test_listing(cloud, me):
     ids = {name: make_volume(cloud, me, name=name, metadata={"k": name}) for name in ("b", "a", "c")}
-    names = lambda query: [v["name"] for v in me.get(f"/volumes?{query}").json()["volumes"]]  # noqa: E731
+    names = lambda query: [v["name"] for v in me.get(f"/volumes?{query}").json()["volumes"]]
     assert names("") == ["c", "a", "b"]
     assert names("sort=name:asc") == ["a", "b", "c"]
     assert names("sort_key=name&sort_dir=desc&limit=2") == ["c", "b"]
@@ -105,7 +111,7 @@ def test_listing(cloud, me):
     first = me.get("/volumes/detail?limit=2").json()
     assert len(first["volumes"]) == 2 and first["volumes_links"][0]["rel"] == "next"
     assert me.get("/volumes?with_count=true", version="volume 3.45").json()["count"] == 3
-    for bad in ("limit=-1", "limit=x", "marker=x", "sort=nonsense", "sort=name:up", "metadata=x"):
+    for bad in ("limit=-1", "limit=x", "sort=nonsense", "sort=name:up", "metadata=x"):
         assert me.get(f"/volumes?{bad}").status_code == 400, bad
     assert me.get("/volumes/summary", version="volume 3.36").json()["volume-summary"] == {
         "total_size": 3, "total_count": 3, "metadata": {"k": ["a", "b", "c"]}}  # fmt: skip
@@ -155,3 +161,24 @@ def test_quota(cloud, me, admin):
     admin.put("/os-quota-sets/p1", {"quota_set": {"volumes": 5}})
     over = me.post("/volumes", {"volume": {"size": 2}})
     assert "Requested 2G, quota is 2G and 1G has been consumed." in over.json()["overLimit"]["message"]
+
+
+def test_a_creation_that_fails_after_its_effect_leaves_nothing(cloud, me, store):
+    store.fail("create after")
+    id = me.post("/volumes", {"volume": {"size": 1}}).json()["volume"]["id"]
+    cloud.settle()
+    assert status(me, id) == "error"
+    assert store.holds()["volumes"] == []
+
+
+def test_an_undo_that_fails_is_tried_again(cloud, me, store):
+    store.fail("create after", "delete before")
+    id = me.post("/volumes", {"volume": {"size": 1}}).json()["volume"]["id"]
+    cloud.settle()
+    assert status(me, id) == "error"
+    assert store.holds()["volumes"] == [id]
+    store.fail()
+    assert me.delete(f"/volumes/{id}").status_code == 202
+    cloud.settle()
+    assert me.get(f"/volumes/{id}").status_code == 404
+    assert store.holds()["volumes"] == []

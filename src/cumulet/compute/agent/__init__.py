@@ -8,7 +8,6 @@ import shutil
 import typing as t
 from pathlib import Path
 
-
 from ...kernel.bus.agent import Commands
 from ..drivers.base import ComputeDriver, Found
 from .metadata import MetadataStore, Tree

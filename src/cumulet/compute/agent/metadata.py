@@ -7,11 +7,13 @@ and files: `servers/ID.json` is a server's tree (path -> base64), `networks/ID.j
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import pwd
 import socket
 import subprocess
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -59,10 +61,13 @@ class MetadataStore:
 
 
 class MetadataServer:
-    """The serving process, started when there is a first socket to serve; restarted with all sockets should it end."""
+    """The serving process, started when there is a first socket to serve; restarted with all sockets should it end.
 
-    def __init__(self, root: Path, user: str):
-        self._root, self._user = root, user
+    `on_password(server id, password)` is called, in a thread of its own, when a guest posts its (encrypted) password.
+    """
+
+    def __init__(self, root: Path, user: str, on_password: t.Callable[[str, str], None]):
+        self._root, self._user, self._on_password = root, user, on_password
         self._sockets: dict[str, socket.socket] = {}
         self._process: subprocess.Popen | None = None
         self._line: socket.socket | None = None
@@ -91,6 +96,7 @@ class MetadataServer:
         self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),))
         theirs.close()
         self._line = ours
+        threading.Thread(target=self._hear, args=(ours,), daemon=True).start()
         if again:
             for network_id in self._sockets:
                 self._send(network_id)
@@ -101,6 +107,13 @@ class MetadataServer:
         if self._process:
             self._process.terminate()
             self._process.wait(5)
+
+    def _hear(self, line: socket.socket) -> None:
+        """What guests post, until the process or the line ends: a server's id, a space, the password."""
+        with contextlib.suppress(OSError):
+            while said := line.recv(4096):
+                id, _, password = said.decode(errors="replace").partition(" ")
+                self._on_password(id, password)
 
     def _send(self, network_id: str) -> None:
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._sockets[network_id].fileno()]))

@@ -1,7 +1,7 @@
 """The metadata service that guests talk to: a small process, not root, with nothing but files and handed-over sockets.
 
-It answers HTTP/1.1 GETs of the OpenStack and EC2 trees, and knows the guest by its address on its network. It ends
-when its agent does.
+It answers HTTP/1.1 GETs of the OpenStack and EC2 trees, takes the one POST that there is (a guest's password), and knows
+the guest by its address on its network. It ends when its agent does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import re
 import socket
 import sys
 import typing as t
+from http import HTTPStatus
 from pathlib import Path
 
 from ...kernel.privilege import drop
-from ..ec2 import EC2_VERSIONS, OPENSTACK_VERSIONS, ec2_listing
+from ..ec2 import EC2_VERSIONS, OPENSTACK_VERSIONS, PASSWORD_MAX, ec2_listing
 
 IDLE = 15.0
-_REQUEST = re.compile(rb"(GET|HEAD) (\S+) HTTP/1\.[01]\r?\n")
+_REQUEST = re.compile(rb"(GET|HEAD|POST) (\S+) HTTP/1\.[01]\r?\n")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,5})\r\n", re.IGNORECASE)
+_PASSWORD = re.compile(r"/+openstack/[^/]+/password")
 _ID = re.compile(r"[0-9a-f-]{36}")
 Answer = tuple[int, str, bytes]
 
@@ -29,8 +32,8 @@ Answer = tuple[int, str, bytes]
 class Service:
     """What is answered to whom."""
 
-    def __init__(self, root: Path):
-        self._root = root
+    def __init__(self, root: Path, tell: t.Callable[[bytes], None]):
+        self._root, self._tell = root, tell
 
     def answer(self, network_id: str, address: str, path: str) -> Answer:
         owners = self._read("networks", network_id) or {}
@@ -38,6 +41,19 @@ class Service:
         if tree is None:
             return 404, "text/plain", b"no server is known at this address\n"
         return _find({name: base64.b64decode(content) for name, content in tree.items()}, path.partition("?")[0])
+
+    def password(self, network_id: str, address: str, path: str, password: bytes) -> Answer:
+        """Take a guest's password: once, and of a length that is kept."""
+        owner = (self._read("networks", network_id) or {}).get(address, "")
+        tree = self._read("servers", owner)
+        if tree is None or not _PASSWORD.fullmatch(path):
+            return _nothing()
+        if len(password) > PASSWORD_MAX:
+            return 400, "text/plain", f"a password has at most {PASSWORD_MAX} characters\n".encode()
+        if tree.get("openstack/latest/password"):
+            return 409, "text/plain", b"there is a password already\n"
+        self._tell(owner.encode() + b" " + password)
+        return 200, "text/plain", b""
 
     def _read(self, kind: str, id: str) -> t.Any:
         if not _ID.fullmatch(id):
@@ -95,8 +111,10 @@ async def converse(service: Service, network_id: str, reader: asyncio.StreamRead
     try:
         async with asyncio.timeout(IDLE):
             head = await reader.readuntil(b"\r\n\r\n")
+            length = _LENGTH.search(head)
+            body = await reader.readexactly(min(int(length[1]), PASSWORD_MAX + 1)) if length else b""
             address = writer.get_extra_info("peername")[0].removeprefix("::ffff:").partition("%")[0]
-            writer.write(respond(service, network_id, address, head))
+            writer.write(respond(service, network_id, address, head, body))
             await writer.drain()
     except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
         return
@@ -104,17 +122,21 @@ async def converse(service: Service, network_id: str, reader: asyncio.StreamRead
         writer.close()
 
 
-def respond(service: Service, network_id: str, address: str, head: bytes) -> bytes:
-    """The whole answer to a request's head."""
+def respond(service: Service, network_id: str, address: str, head: bytes, posted: bytes = b"") -> bytes:
+    """The whole answer to a request."""
     match = _REQUEST.match(head)
-    status, kind, body = service.answer(network_id, address, match[2].decode("latin-1")) if match else (405, "text/plain", b"only GET\n")
-    reason = {200: "OK", 404: "Not Found", 405: "Method Not Allowed"}[status]
-    top = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    if not match:
+        status, kind, body = 405, "text/plain", b"only GET, HEAD and POST\n"
+    elif match[1] == b"POST":
+        status, kind, body = service.password(network_id, address, match[2].decode("latin-1"), posted)
+    else:
+        status, kind, body = service.answer(network_id, address, match[2].decode("latin-1"))
+    top = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return top.encode() + (b"" if match and match[1] == b"HEAD" else body)
 
 
 async def main(root: Path, line: socket.socket) -> None:
-    service, servers = Service(root), {}
+    service, servers = Service(root, lambda said: line.send(said)), {}
     loop = asyncio.get_running_loop()
     line.setblocking(False)
     ended = asyncio.Event()

@@ -76,7 +76,7 @@ def settle(tx: Tx, host: str, id: str, power: str) -> None:
         PowerServer.start(tx, id, change="start")
         return
     state = {"running": Vm.ACTIVE, "paused": Vm.PAUSED, "stopped": Vm.STOPPED, "crashed": Vm.STOPPED}.get(power)
-    if state is not None and row.vm_state != Vm.RESIZED:
+    if state is not None and row.vm_state not in (Vm.RESIZED, Vm.RESCUED):
         tx.update(servers, id, vm_state=state, power_state=SEEN[power])
 
 

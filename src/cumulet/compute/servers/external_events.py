@@ -94,3 +94,10 @@ def _extended(tx: Tx, request: Request, row: t.Any, volume_id: str) -> int:
     record(tx, request, row, "extend_volume")
     ExtendDisk.start(tx, row.id, request_id=request.id, volume=volume_id, size=size)
     return 200
+
+
+@volume.on_extended
+def _grown(tx: Tx, server_id: str, volume_id: str, size_gib: int, request_id: str | None) -> None:
+    """A volume that the volume service itself extended while a server has it."""
+    tx.update(block_devices, {"server_id": server_id, "volume_id": volume_id}, size_gib=size_gib)
+    ExtendDisk.start(tx, server_id, request_id=request_id, volume=volume_id, size=size_gib)

@@ -101,10 +101,10 @@ EVENT_NAMES = {
 
 def _project(tx: Tx, request: Request, id: str) -> str:
     """Whose the server is, or was. Raises NotFound."""
-    last = tx.first(sa.select(actions).where(actions.c.server_id == id).order_by(actions.c.created_at).limit(1))
-    gone = request.version >= DELETED_TOO and last is not None and tx.get(servers, id=id) is None
-    if gone and (request.context.is_admin or last.project_id == request.context.project_id):
-        return last.project_id
+    if request.version >= DELETED_TOO and tx.get(servers, id=id) is None:
+        first = tx.first(sa.select(actions).where(actions.c.server_id == id).order_by(actions.c.created_at).limit(1))
+        if first is not None and (request.context.is_admin or first.project_id == request.context.project_id):
+            return first.project_id
     return find(tx, request, id).project_id
 
 

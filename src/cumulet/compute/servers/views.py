@@ -188,8 +188,8 @@ class _Shown:
         made = Server(
             id=row.id, name=row.name, status=shown, tenant_id=row.project_id, user_id=row.user_id, metadata=row.metadata,
             host_id=hashlib.sha224((row.project_id + row.host).encode()).hexdigest() if row.host else "",
-            image=self._image(row), flavor=self._flavor(row), created=clock.iso(row.created_at),
-            updated=clock.iso(row.updated_at or row.created_at), addresses=addresses(cards),
+            image=self._image(row), flavor=self._flavor(row), created=clock.iso(row.created_at) or "",
+            updated=clock.iso(row.updated_at or row.created_at) or "", addresses=addresses(cards),
             access_ipv4=row.access_ipv4 or "", access_ipv6=row.access_ipv6 or "", links=links(self.request, row.id),
             config_drive="True" if row.config_drive else "", key_name=row.key_name, disk_config=row.disk_config,
             zone=self.zones.get(row.host, "nova") if row.host else row.availability_zone or "",

@@ -29,17 +29,7 @@ async def connect_volumes(runtime: Runtime, server_id: str) -> None:
         await runtime.db.write(lambda tx, disk=disk, c=connection: attached(tx, disk, c, host))
 
 
-async def disconnect_volumes(runtime: Runtime, server_id: str) -> None:
-    await runtime.db.write(lambda tx: [detached(tx, disk) for disk in volumes_of(tx, server_id)])
-
-
 def attached(tx: Tx, disk: Row, connection: dict, host: str) -> None:
     """Both sides' rows of an attachment that is made."""
     attachment = volume.attach(tx, disk.volume_id, server_id=disk.server_id, host=host, mountpoint=disk.device_name)
     tx.update(block_devices, disk.id, connection=connection, attachment_id=attachment)
-
-
-def detached(tx: Tx, disk: Row) -> None:
-    """Both sides' rows of an attachment that is no more; the disk stays listed with the server."""
-    volume.detach(tx, disk.volume_id, server_id=disk.server_id)
-    tx.update(block_devices, disk.id, connection=None, attachment_id=None)

@@ -9,11 +9,10 @@ from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.work import Saga, step
 from ..servers.states import NOSTATE, RUNNING, Task, Vm
-from ..servers.tables import nics, servers
-from .attachments import connect_volumes, disconnect_volumes
+from ..servers.tables import block_devices, nics, servers
+from .attachments import connect_volumes
 from .faults import fault
 from .restart import power_on, server
-from .tell import tell
 
 
 class BootServer(Saga):
@@ -26,23 +25,13 @@ class BootServer(Saga):
         await self.runtime.db.write(lambda tx: tx.update(servers, self.subject, task_state=Task.NETWORKING))
         await connect_volumes(self.runtime, self.subject)
 
-    @volumes.undo
-    async def volumes(self) -> None:
-        await disconnect_volumes(self.runtime, self.subject)
-
     @step
     async def network(self) -> None:
         await network.realize(self.runtime, await self._host(), self.subject)
         await self.runtime.db.write(lambda tx: tx.update(servers, self.subject, task_state=Task.SPAWNING))
 
-    @network.undo
-    def network(self, tx: Tx) -> None:
-        for card in tx.rows(nics, server_id=self.subject):
-            network.unbind_port(tx, card.port_id)
-
     @step
     async def spawn(self) -> None:
-        await tell(self)
         await power_on(self)
 
     @spawn.undo
@@ -54,11 +43,20 @@ class BootServer(Saga):
                   progress=100, fault=None)  # fmt: skip
 
     def failed(self, tx: Tx, why: str) -> None:
-        placement.release(tx, self.subject)
-        tx.update(servers, self.subject, vm_state=Vm.ERROR, task_state=None, power_state=NOSTATE, host=None, fault=fault(why))
+        leave_host(tx, self.subject)
+        tx.update(servers, self.subject, vm_state=Vm.ERROR, task_state=None, power_state=NOSTATE, fault=fault(why))
 
     def stuck(self, tx: Tx, why: str) -> None:
         tx.update(servers, self.subject, vm_state=Vm.ERROR, fault=fault(why))
 
     async def _host(self) -> str:
         return (await server(self)).host
+
+
+def leave_host(tx: Tx, id: str) -> None:
+    """The rows of a server that no host has any longer; its ports and volumes stay its own."""
+    placement.release(tx, id)
+    for card in tx.rows(nics, server_id=id):
+        network.unbind_port(tx, card.port_id)
+    tx.update(block_devices, {"server_id": id}, connection=None)
+    tx.update(servers, id, host=None)

@@ -19,5 +19,5 @@ class ExtendDisk(Saga):
     @step
     async def resize(self) -> None:
         row = await server(self)
-        if row is not None and row.host and row.vm_state in RUNNING:
+        if row.host and row.vm_state in RUNNING:
             await self.call(row.host, "compute.resize_disk", id=row.id, disk=self.state["volume"], size_bytes=self.state["size"] << 30)

@@ -13,6 +13,7 @@ from ..servers.tables import servers
 from .attachments import connect_volumes
 from .faults import fault
 from .machine import describe
+from .tell import tell
 
 
 class Change(t.NamedTuple):
@@ -38,6 +39,10 @@ CHANGES = {
 }
 
 
+KEPT = {Vm.RESCUED, Vm.RESIZED}
+"""What a server stays that its host starts again after a crash: its owner has yet to say how that ends."""
+
+
 class PowerServer(Saga):
     """`change` names one of CHANGES."""
 
@@ -52,13 +57,15 @@ class PowerServer(Saga):
             await self.call(row.host, change.command, timeout=120, id=self.subject, **grace)
             return
         await connect_volumes(self.runtime, self.subject)
+        await tell(self)
         machine = await self.runtime.db.read(lambda tx: describe(tx, self.runtime, self.subject, self.generation))
         hard = {} if change.hard is None else {"hard": change.hard}
         await self.call(row.host, change.command, timeout=120, machine=machine, **hard)
 
     def succeeded(self, tx: Tx) -> None:
-        change = CHANGES[self.state["change"]]
-        tx.update(servers, self.subject, vm_state=change.vm_state, power_state=change.power_state, task_state=None, fault=None)
+        change, row = CHANGES[self.state["change"]], tx.get(servers, id=self.subject)
+        vm_state = row.vm_state if row.vm_state in KEPT else change.vm_state
+        tx.update(servers, row.id, vm_state=vm_state, power_state=change.power_state, task_state=None, fault=None)
 
     def failed(self, tx: Tx, why: str) -> None:
         """The server stays what it was; a power-state round tells what its host has."""

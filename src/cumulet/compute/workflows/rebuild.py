@@ -12,7 +12,6 @@ from ..servers.states import Vm
 from ..servers.tables import servers
 from .faults import fault
 from .restart import power_off, power_on
-from .tell import tell
 
 
 class RebuildServer(Saga):
@@ -26,7 +25,6 @@ class RebuildServer(Saga):
 
     @step
     async def boot(self) -> None:
-        await tell(self)
         await power_on(self, stopped=self.state["stopped"])
 
     def succeeded(self, tx: Tx) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from ...kernel.db import Row
-from ...kernel.work import Saga
+from ...kernel.work import Saga, StepFailed
 from ..servers.tables import servers
 from .machine import describe
+from .tell import tell
 
 POWER_TIMEOUT = 120.0
 """Seconds that a host has beyond the guest's own grace."""
 
 
 async def server(saga: Saga) -> Row:
-    """The row of the saga's server."""
-    return await saga.runtime.db.read(lambda tx: tx.get(servers, id=saga.subject))
+    """The row of the saga's server. Raises StepFailed where it is gone."""
+    row = await saga.runtime.db.read(lambda tx: tx.get(servers, id=saga.subject))
+    if row is None:
+        raise StepFailed(f"Instance {saga.subject} could not be found.")
+    return row
 
 
 async def power_off(saga: Saga, grace: float | None = None) -> None:
@@ -24,7 +28,8 @@ async def power_off(saga: Saga, grace: float | None = None) -> None:
 
 
 async def power_on(saga: Saga, *, stopped: bool = False) -> None:
-    """Run the server as its rows now say. stopped: its host learns of it, but it stays off."""
+    """Run the server as its rows now say, and serve its guest what it may read of itself. stopped: it stays off."""
     row = await server(saga)
+    await tell(saga)
     machine = await saga.runtime.db.read(lambda tx: describe(tx, saga.runtime, row.id, saga.generation, running=not stopped))
     await saga.call(row.host, "compute.update" if stopped else "compute.start", timeout=POWER_TIMEOUT, machine=machine)

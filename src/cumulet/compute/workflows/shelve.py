@@ -5,23 +5,22 @@ from __future__ import annotations
 import datetime as dt
 
 from ... import image as images
-from ... import network, placement
 from ...kernel.bus import AgentFailed, AgentUnreachable
 from ...kernel.db import Tx
 from ...kernel.work import Retry, Saga, step
 from ..servers import states
 from ..servers.states import Task, Vm
-from ..servers.tables import block_devices, nics, servers
+from ..servers.tables import servers
 from .attachments import connect_volumes
-from .boot import BootServer
+from .boot import BootServer, leave_host
 from .faults import fault
 from .restart import power_off, power_on, server
 from .snapshot import take
 
 
 class ShelveServer(Saga):
-    """`image` is the queued image that the root disk becomes, None where that is a volume. `was` and `stopped` are what
-    the server goes back to where it cannot be shelved."""
+    """`image` is the queued image that the root disk becomes, None where that is a volume. A server that cannot be shelved
+    runs again, unless it was `stopped`."""
 
     deadline = dt.timedelta(hours=6)
 
@@ -38,17 +37,14 @@ class ShelveServer(Saga):
         if self.state["image"]:
             await take(self, self.state["image"])
 
-    @save.undo
-    def save(self, tx: Tx) -> None:
-        if self.state["image"]:
-            images.abandon(tx, self.state["image"])
-
     def succeeded(self, tx: Tx) -> None:
         tx.update(servers, self.subject, vm_state=Vm.SHELVED, task_state=Task.OFFLOADING, power_state=states.SHUTDOWN,
                   shelved_image_id=self.state["image"], fault=None)  # fmt: skip
         OffloadServer.start(tx, self.subject, request_id=self.request_id)
 
     def failed(self, tx: Tx, why: str) -> None:
+        if self.state["image"]:
+            images.abandon(tx, self.state["image"])
         stopped = self.state["stopped"]
         tx.update(servers, self.subject, vm_state=Vm.STOPPED if stopped else Vm.ACTIVE, task_state=None, fault=fault(why),
                   power_state=states.SHUTDOWN if stopped else states.RUNNING)  # fmt: skip
@@ -87,7 +83,7 @@ class UnshelveServer(BootServer):
     def succeeded(self, tx: Tx) -> None:
         super().succeeded(tx)
         row = tx.get(servers, id=self.subject)
-        if row.shelved_image_id:
+        if row is not None and row.shelved_image_id:
             images.abandon(tx, row.shelved_image_id)
         tx.update(servers, self.subject, shelved_image_id=None)
 
@@ -100,9 +96,6 @@ class UnshelveServer(BootServer):
 
 
 def offloaded(tx: Tx, id: str) -> None:
-    """The rows of a server that no host has any longer; its ports and volumes stay its own."""
-    placement.release(tx, id)
-    for card in tx.rows(nics, server_id=id):
-        network.unbind_port(tx, card.port_id)
-    tx.update(block_devices, {"server_id": id}, connection=None)
-    tx.update(servers, id, vm_state=Vm.SHELVED_OFFLOADED, task_state=None, power_state=states.SHUTDOWN, host=None)
+    """A shelved server is on no host any longer."""
+    leave_host(tx, id)
+    tx.update(servers, id, vm_state=Vm.SHELVED_OFFLOADED, task_state=None, power_state=states.SHUTDOWN)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+from ...kernel.bus import AgentUnreachable
 from ...kernel.db import Tx
-from ...kernel.work import Saga, step
+from ...kernel.work import Retry, Saga, step
 from ..servers.tables import servers
 from .machine import tree_of
 
@@ -18,7 +19,10 @@ class TellServer(Saga):
 
     @step
     async def tell(self) -> None:
-        await tell(self)
+        try:
+            await tell(self)
+        except AgentUnreachable as error:
+            raise Retry(str(error), 5) from None
 
 
 async def tell(saga: Saga) -> None:

@@ -1,6 +1,7 @@
 """Messages between the control plane and its hosts."""
 
 from .base import (
+    AgentAway,
     AgentError,
     AgentFailed,
     AgentPort,
@@ -13,6 +14,7 @@ from .base import (
 )
 
 __all__ = [
+    "AgentAway",
     "AgentError",
     "AgentFailed",
     "AgentPort",

@@ -15,7 +15,7 @@ import structlog
 
 from .. import ids
 from ..log import get_logger
-from .base import AgentUnreachable, Answer, Command, Event, Nudges, unwrap
+from .base import AgentAway, AgentUnreachable, Answer, Command, Event, Nudges, unwrap
 
 log = get_logger("bus")
 EVENTS, NUDGES = "cumulet.events", "cumulet.nudges"
@@ -96,7 +96,7 @@ class AmqpBus:
         except TimeoutError:
             raise AgentUnreachable(f"The agent of host {host} did not answer {name} within {timeout:g} s.") from None
         except (OSError, aio_pika.exceptions.AMQPError) as error:
-            raise AgentUnreachable(f"The message server cannot be reached: {error}") from None
+            raise AgentAway(f"The message server cannot be reached: {error}") from None
         finally:
             self._waiting.pop(command.id, None)
 

@@ -49,6 +49,10 @@ class AgentUnreachable(AgentError):
     """Nobody answered for the host: its agent is away, or took too long."""
 
 
+class AgentAway(AgentUnreachable):
+    """Its agent is not connected, or went away over the command: it is started again, and the command can be too."""
+
+
 class AgentFailed(AgentError):
     """The host tried and could not."""
 

@@ -19,7 +19,7 @@ import structlog
 
 from .. import ids
 from ..log import get_logger
-from .base import AgentUnreachable, Answer, Command, Event, Nudges, unwrap
+from .base import AgentAway, AgentUnreachable, Answer, Command, Event, Nudges, unwrap
 
 log = get_logger("bus")
 FRAME_MAX = 64 << 20
@@ -56,7 +56,7 @@ class LocalBus:
         )  # fmt: skip
         writer = self._hosts.get(host)
         if writer is None:
-            raise AgentUnreachable(f"The agent of host {host} is not connected.")
+            raise AgentAway(f"The agent of host {host} is not connected.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[command.id] = (answer, writer)
         try:
@@ -66,7 +66,7 @@ class LocalBus:
         except TimeoutError:
             raise AgentUnreachable(f"The agent of host {host} did not answer {name} within {timeout:g} s.") from None
         except OSError as error:
-            raise AgentUnreachable(f"The agent of host {host} went away: {error}") from None
+            raise AgentAway(f"The agent of host {host} went away: {error}") from None
         finally:
             self._waiting.pop(command.id, None)
 

@@ -12,6 +12,7 @@ import random
 import time
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from .transaction import Tx
@@ -28,7 +29,7 @@ class Database:
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
         self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
-        self._readers = cf.ThreadPoolExecutor(2 if self.embedded else POOL, "db-read")
+        self._readers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-read")
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
 
     @contextlib.contextmanager
@@ -70,12 +71,17 @@ class Database:
 def create_engine(url: str) -> sa.Engine:
     """SQLAlchemy's engine with what both databases need to be serialisable."""
     parsed = sa.make_url(url)
+    json = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE")
-    engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1)
+        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE", **json)
+    engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1, **json)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _json(value: t.Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _prepare_sqlite(connection: t.Any, _: t.Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing as t
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ class Tx:
         if "created_at" in table.c:
             values.setdefault("created_at", clock.now())
         try:
-            return self._connection.execute(table.insert().values(**values).returning(table)).one()
+            return self._connection.execute(_insert(table), values).one()
         except sa.exc.IntegrityError as error:
             raise self._conflict(error, values) from None
 
@@ -52,14 +53,14 @@ class Tx:
 
     def get(self, table: sa.Table, **where: t.Any) -> Row | None:
         """The row with these values, or None."""
-        return self._connection.execute(sa.select(table).filter_by(**where)).one_or_none()
+        return self._connection.execute(_select(table, _form(where)), where).one_or_none()
 
     def rows(self, table: sa.Table, *, order: t.Any = None, **where: t.Any) -> list[Row]:
         """Every row with these values."""
-        statement = sa.select(table).filter_by(**where)
+        statement = _select(table, _form(where))
         if order is not None:
             statement = statement.order_by(order)
-        return list(self._connection.execute(statement))
+        return list(self._connection.execute(statement, where))
 
     def all(self, statement: sa.Select) -> list[Row]:
         return list(self._connection.execute(statement))
@@ -75,14 +76,19 @@ class Tx:
         if "updated_at" in table.c:
             values.setdefault("updated_at", clock.now())
         clause = {"id": where} if isinstance(where, str) else where
+        computed = {name: value for name, value in values.items() if isinstance(value, sa.ClauseElement)}
+        statement = _update(table, _form(clause))
+        if computed:
+            statement = statement.values(**computed)
+        plain = {name: value for name, value in values.items() if name not in computed}
         try:
-            return self.execute(table.update().filter_by(**clause).values(**values)).rowcount
+            return self.execute(statement, plain | {f"{WHERE}{name}": value for name, value in clause.items()}).rowcount
         except sa.exc.IntegrityError as error:
             raise self._conflict(error, values) from None
 
     def delete(self, table: sa.Table, **where: t.Any) -> int:
         """Remove the rows with these values; their number."""
-        return self.execute(table.delete().filter_by(**where)).rowcount
+        return self.execute(_delete(table, _form(where)), where).rowcount
 
     @contextlib.contextmanager
     def savepoint(self) -> t.Iterator[None]:
@@ -111,3 +117,42 @@ class Tx:
 class _Blank(dict):
     def __missing__(self, key: str) -> str:
         return ""
+
+
+# -- statements ----------------------------------------------------------------------------------------------------
+#
+# Each is made once for a table and the columns that its callers name: making one costs more than running it.
+
+WHERE = "where_"
+"""Before the names of an UPDATE's conditions, for its values have the columns' own names."""
+Form = tuple[tuple[str, bool], ...]
+"""The columns that rows are looked for by, each with whether it is to be null."""
+
+
+def _form(where: dict[str, t.Any]) -> Form:
+    return tuple((name, value is None) for name, value in where.items())
+
+
+@functools.cache
+def _insert(table: sa.Table) -> sa.Insert:
+    return table.insert().returning(table)
+
+
+@functools.cache
+def _select(table: sa.Table, form: Form) -> sa.Select:
+    return sa.select(table).where(*_clauses(table, form))
+
+
+@functools.cache
+def _update(table: sa.Table, form: Form) -> sa.Update:
+    return table.update().where(*_clauses(table, form, WHERE))
+
+
+@functools.cache
+def _delete(table: sa.Table, form: Form) -> sa.Delete:
+    return table.delete().where(*_clauses(table, form))
+
+
+def _clauses(table: sa.Table, form: Form, prefix: str = "") -> t.Iterator[sa.ColumnElement[bool]]:
+    for name, null in form:
+        yield table.c[name].is_(None) if null else table.c[name] == sa.bindparam(prefix + name)

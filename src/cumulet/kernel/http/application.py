@@ -38,7 +38,7 @@ class Application:
 
     async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
+            await self._converse(scope, receive, send)
         if scope["type"] != "http":
             return
         http = HttpRequest(scope, receive)
@@ -54,6 +54,15 @@ class Application:
         name = operation.name if operation else "none"
         REQUESTS.labels(request.api.service, name, response.status_code).observe(took)
         log.debug("answered", method=request.method, path=request.path, status=response.status_code, ms=round(took * 1e3, 1))
+
+    async def _converse(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        """Hand a websocket to the service that has its path."""
+        sockets = (pair for api in self.runtime.apis.values() for pair in api.sockets.items())
+        handler = next((fn for prefix, fn in sockets if scope["path"].startswith(prefix)), None)
+        if handler is None:
+            await send({"type": "websocket.close"})
+        else:
+            await handler(self.runtime, scope, receive, send)
 
     def _request(self, http: HttpRequest) -> tuple[Request, Routes]:
         path = _raw_path(http.scope)

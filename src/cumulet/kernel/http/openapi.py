@@ -170,7 +170,12 @@ def _responses(group: list[Declared], schemas: Schemas) -> Json:
             answers.setdefault(status, []).append(schemas.answer(op))
         errors |= _errors(api, op)
     found = {str(status): _success(possible) for status, possible in sorted(answers.items())}
+    if any(_is_response(op.view) for _, op in group):
+        found["2XX"] = {"description": "Success"}
     for status in sorted(errors - answers.keys()):
+        if status < 400:
+            found[str(status)] = {"description": "Success"}
+            continue
         name = "Unauthorized" if status == 401 else f"{group[0][0].service}Fault"
         found[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return found

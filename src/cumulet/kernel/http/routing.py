@@ -39,7 +39,9 @@ class Routes:
         if any("\0" in s for s in segments):
             return None
         matches = []
-        for match in _walk(self._root, segments, 0, {}):
+        # A path that ends in a slash names an empty id (which nothing has), unless it is one without the slash.
+        spellings = [[*segments, ""], segments] if path.endswith("/") and segments else [segments]
+        for match in (match for spelling in spellings for match in _walk(self._root, spelling, 0, {})):
             if method in match.methods or (method == "HEAD" and "GET" in match.methods):
                 return match
             matches.append(match)

@@ -82,7 +82,9 @@ class Saga:
         """Called when an undo fails (it is retried): let the resource's owner see it."""
 
     async def call(self, host: str, command: str, timeout: float = 60, **arguments: t.Any) -> t.Any:
-        """An agent's command on this saga's subject; the agent refuses it once it has seen a newer generation."""
+        """An agent's command on this saga's subject. Each is newer than the one before, and the agent refuses one that is
+        older than what it has seen: a message that comes late, or once more, undoes nothing."""
+        self.generation += 1
         return await self.runtime.bus.call(
             host, command, arguments, subject=self.subject, generation=self.generation, timeout=timeout
         )

@@ -8,11 +8,13 @@ import typing as t
 
 import sqlalchemy as sa
 
-from .. import clock, ids
+from .. import clock
 from ..db import Row, Tx, table
 
 LEASE = dt.timedelta(seconds=30)
 RETRY_MAX = dt.timedelta(seconds=60)
+BEHIND = 1_000_000
+"""What a generation grows by, at least, where this worker's clock is behind the last one's: more than it sent commands."""
 
 FORWARD, BACKWARD = 1, -1
 LIVE, DONE, FAILED, SUPERSEDED = "live", "done", "failed", "superseded"
@@ -35,8 +37,9 @@ tasks = table(
     sa.Column("request_id", sa.String(64)),
     sa.Index("ix_tasks_status_due_at", "status", "due_at"),
 )
-"""`seq` orders the work on a subject and is the generation that its commands carry: nanoseconds since 1970.
-`due_at` is when a worker may take the task: at once, at a retry's time, or when its worker's lease runs out."""
+"""`seq` orders the work on a subject. `generation` is what its commands carry: with each lease it is when that began, and
+each command adds one. Both are nanoseconds since 1970. `due_at` is when a worker may take the task: at once, at a retry's
+time, or when its worker's lease runs out."""
 
 
 def record(tx: Tx, saga: str, subject: str, state: dict, deadline: dt.timedelta, request_id: str | None) -> Row:
@@ -50,19 +53,30 @@ def record(tx: Tx, saga: str, subject: str, state: dict, deadline: dt.timedelta,
 
 
 def take(tx: Tx, owner: str, limit: int) -> list[Row]:
-    """Lease what is due: of each subject only the oldest task, so that work on one thing never overlaps."""
+    """Lease what is due: of each subject only the oldest task, so that work on one thing never overlaps. With each lease
+    begins a new generation: whatever the last worker sent, and whatever is still under way of it, is stale then."""
     older = tasks.alias()
     first = ~sa.exists().where(older.c.subject == tasks.c.subject, older.c.status == LIVE, older.c.seq < tasks.c.seq)
     due = (
         sa.select(tasks).where(tasks.c.status == LIVE, tasks.c.due_at <= clock.now(), first)
         .order_by(tasks.c.due_at).limit(limit).with_for_update(skip_locked=True)
     )  # fmt: skip
-    taken = tx.all(due)
-    if taken:
-        tx.execute(
-            tasks.update().where(tasks.c.id.in_([row.id for row in taken])).values(owner=owner, due_at=clock.now() + LEASE)
-        )
-    return taken
+    ids, generation = [row.id for row in tx.all(due)], time.time_ns()
+    if not ids:
+        return []
+    newer = sa.case((tasks.c.generation < generation, generation), else_=tasks.c.generation + BEHIND)
+    lease = tasks.update().where(tasks.c.id.in_(ids)).values(owner=owner, due_at=clock.now() + LEASE, generation=newer)
+    return list(tx.execute(lease.returning(tasks)))
+
+
+def free(tx: Tx, is_dead: t.Callable[[str], bool]) -> int:
+    """Make the tasks of workers that are dead due now, not when their leases run out; how many there were."""
+    held = tx.all(sa.select(tasks.c.owner).where(tasks.c.status == LIVE, tasks.c.owner.is_not(None)).distinct())
+    dead = [row.owner for row in held if is_dead(row.owner)]
+    if not dead:
+        return 0
+    mine = tasks.update().where(tasks.c.status == LIVE, tasks.c.owner.in_(dead))
+    return tx.execute(mine.values(owner=None, due_at=clock.now())).rowcount
 
 
 def renew(tx: Tx, owner: str, running: list[str]) -> set[str]:
@@ -75,7 +89,7 @@ def renew(tx: Tx, owner: str, running: list[str]) -> set[str]:
 def advance(tx: Tx, task: Row, by: str, **values: t.Any) -> bool:
     """Record progress; False where the task is no longer that of the worker `by` (superseded, or its lease ran out)."""
     mine = tasks.update().where(tasks.c.id == task.id, tasks.c.owner == by, tasks.c.status == LIVE)
-    return tx.execute(mine.values(**values)).rowcount == 1
+    return tx.execute(mine.values(updated_at=clock.now(), **values)).rowcount == 1
 
 
 def supersede(tx: Tx, subject: str) -> list[Row]:
@@ -94,7 +108,3 @@ def next_due(tx: Tx) -> dt.datetime | None:
 def forget(tx: Tx, before: dt.datetime) -> int:
     """Remove ended tasks that are older than `before`."""
     return tx.execute(tasks.delete().where(tasks.c.status != LIVE, tasks.c.created_at < before)).rowcount
-
-
-def worker_name() -> str:
-    return "worker-" + ids.new()

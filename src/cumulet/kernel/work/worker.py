@@ -8,10 +8,11 @@ import datetime as dt
 import typing as t
 
 from .. import clock
+from ..bus import AgentAway
 from ..db import Row, Tx
 from ..log import get_logger
 from ..metrics import ALERTS, TASKS
-from . import tasks
+from . import owners, tasks
 from .saga import REGISTRY, Retry, Saga, StepFailed, holds_transaction, step
 from .tasks import BACKWARD, DONE, FAILED, FORWARD
 
@@ -20,6 +21,8 @@ if t.TYPE_CHECKING:
 
 log = get_logger("work")
 Probe = t.Callable[[str, str, str, int], t.Awaitable[None]]
+AWAY = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 6.0)
+"""Seconds after which a step is tried again whose agent is away; it is given up after the last."""
 
 
 class Lost(Exception):
@@ -27,20 +30,22 @@ class Lost(Exception):
 
 
 class Worker:
-    """Runs sagas, many at once. `probe(saga, step, "before" | "after", direction)` is awaited round each step:
-    it is where tests fail, kill and delay."""
+    """Runs sagas, many at once. `probe(saga, step, "before" | "after", direction)` is awaited round each step, and before the
+    end is written down, as step `end`: it is where tests fail, kill and delay. A step that holds a transaction has no
+    "after": it has happened when it is recorded."""
 
     CONCURRENCY = 64
 
     def __init__(self, runtime: Runtime, probe: Probe | None = None):
-        self.runtime, self.probe, self.name = runtime, probe, tasks.worker_name()
+        self.runtime, self.probe, self.name = runtime, probe, owners.worker_name()
         self._running: dict[str, asyncio.Task] = {}
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; what workers left that died on this machine comes first."""
         self.runtime.bus.on_nudge("work", self._wake.set)
         self.runtime.bus.on_nudge("superseded", lambda: asyncio.ensure_future(self._drop_lost()))
+        await self.runtime.db.write(lambda tx: tasks.free(tx, owners.is_dead))
         renewing = asyncio.create_task(self._renew())
         try:
             while True:
@@ -112,6 +117,7 @@ class _Run:
         while 0 <= self.position < len(steps):
             if not await (self._forward if self.direction == FORWARD else self._backward)(steps[self.position]):
                 return
+        await self._probe("end", "before")
         await self.db.write(self._end)
 
     async def _forward(self, current: step) -> bool:
@@ -121,8 +127,10 @@ class _Run:
         except Lost:
             raise
         except Retry as wait:
-            await self._later(wait.seconds)
+            await self._later(wait.seconds, self.attempts)
             return False
+        except AgentAway as error:
+            return await self._without_agent(str(error))
         except TimeoutError:
             await self._turn(f"not finished by its deadline (step {current.name})")
         except StepFailed as error:
@@ -143,18 +151,26 @@ class _Run:
             log.error("undo failed, will retry", step=current.name, error=why, attempt=self.attempts, exc_info=True)
             ALERTS.labels("undo").inc()
             await self.db.write(lambda tx: self.saga.stuck(tx, why))
-            await self._later(min(2.0 ** min(self.attempts, 6), tasks.RETRY_MAX.total_seconds()))
+            await self._later(min(2.0 ** min(self.attempts, 6), tasks.RETRY_MAX.total_seconds()), self.attempts + 1)
             return False
 
+    async def _without_agent(self, why: str) -> bool:
+        """An agent that ended is started again, and then the step is: only where that takes long is it given up."""
+        if self.attempts >= len(AWAY):
+            await self._turn(why)
+            return True
+        await self._later(AWAY[self.attempts], self.attempts + 1)
+        return False
+
     async def _do(self, current: step, fn: t.Callable | None) -> None:
-        await self._probe(current, "before")
+        await self._probe(current.name, "before")
         if fn is None:
             await self.db.write(self._record)
         elif holds_transaction(fn):
             await self.db.write(lambda tx: self._record(tx, fn(self.saga, tx)))
         else:
             result = await fn(self.saga)
-            await self._probe(current, "after")
+            await self._probe(current.name, "after")
             await self.db.write(lambda tx: self._record(tx, result))
         self.position += self.direction
         self.attempts = 0
@@ -169,9 +185,9 @@ class _Run:
         self.direction, self.error = BACKWARD, why
         await self.db.write(lambda tx: self._advance(tx, direction=BACKWARD, error=why, state=self.saga.state))
 
-    async def _later(self, seconds: float) -> None:
+    async def _later(self, seconds: float, attempts: int) -> None:
         due = clock.now() + dt.timedelta(seconds=seconds)
-        await self.db.write(lambda tx: self._advance(tx, owner=None, due_at=due, attempts=self.attempts + 1, state=self.saga.state))
+        await self.db.write(lambda tx: self._advance(tx, owner=None, due_at=due, attempts=attempts, state=self.saga.state))
 
     def _end(self, tx: Tx) -> None:
         good = self.direction == FORWARD
@@ -187,6 +203,6 @@ class _Run:
         if not tasks.advance(tx, self.row, self.worker.name, **values):
             raise Lost
 
-    async def _probe(self, current: step, when: str) -> None:
+    async def _probe(self, name: str, when: str) -> None:
         if self.worker.probe:
-            await self.worker.probe(self.row.saga, current.name, when, self.direction)
+            await self.worker.probe(self.row.saga, name, when, self.direction)

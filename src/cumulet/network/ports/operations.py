@@ -17,8 +17,8 @@ from ..service import ADMIN, MEMBER, NET_OWNER_MEMBER, NET_OWNER_READER, READER,
 from ..tables import fixed_ips, networks, port_security_groups, ports
 from ..tags import taggable
 from . import checks
-from .addresses import MOST, assign
-from .rows import DEFAULTS, drop, free_mac, groups_of, insert, set_groups
+from .addresses import MOST
+from .rows import DEFAULTS, drop, free_mac, groups_of, insert, readdress, set_groups
 from .wire import ADMIN_VIEW, COLUMNS, Port, PortCreate, PortUpdate, views, vif_type
 
 quotas.counted("port", ports, 500)
@@ -92,7 +92,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Port:
     changed = change(tx, request, ports, row, **given)
     set_groups(tx, id, groups)
     if addresses is not ... or changed.mac_address != row.mac_address:
-        assign(tx, changed, _as_asked(tx, id, addresses))
+        readdress(tx, changed, _as_asked(tx, id, addresses))
     tx.nudge("network")
     return views(tx, request, [changed])[0]
 

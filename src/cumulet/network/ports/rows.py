@@ -11,7 +11,7 @@ from ...kernel.db import Row, Tx
 from .. import ipam
 from ..resource import remove
 from ..tables import port_security_groups, ports
-from .addresses import assign
+from .addresses import assign, of_ports
 
 _choose = random.SystemRandom()
 
@@ -32,6 +32,16 @@ def when_dropped(fn: WhenDropped) -> WhenDropped:
     return fn
 
 
+WhenReaddressed = t.Callable[[Tx, str, set[str]], None]
+WHEN_READDRESSED: list[WhenReaddressed] = []
+
+
+def when_readdressed(fn: WhenReaddressed) -> WhenReaddressed:
+    """Have a function called with a port's id and the addresses that the port has lost: it raises where they are needed."""
+    WHEN_READDRESSED.append(fn)
+    return fn
+
+
 def insert(tx: Tx, network_id: str, project_id: str, *, fixed_ips: list[dict] | None = None,
            groups: t.Iterable[str] = (), mac: str | None = None, **values: t.Any) -> Row:  # fmt: skip
     """Add a port with its addresses and security groups; quotas and policy are the caller's matter.
@@ -49,6 +59,15 @@ def insert(tx: Tx, network_id: str, project_id: str, *, fixed_ips: list[dict] | 
     set_groups(tx, port.id, groups)
     tx.nudge("network")
     return port
+
+
+def readdress(tx: Tx, port: Row, asked: list[dict] | None) -> None:
+    """`assign` to a port that may be in use. Raises what it raises, and what those do who need an address that goes."""
+    before = {one.address for one in of_ports(tx, [port.id])[port.id]}
+    assign(tx, port, asked)
+    lost = before - {one.address for one in of_ports(tx, [port.id])[port.id]}
+    for fn in WHEN_READDRESSED if lost else ():
+        fn(tx, port.id, lost)
 
 
 def drop(tx: Tx, port_id: str) -> None:

@@ -33,7 +33,7 @@ from ..tags import taggable
 from . import gateway, routes
 from .gateway import GatewayInfo
 from .routes import Pair, Route, Routes
-from .rows import INTERFACE, find_router, gateways, routers
+from .rows import INTERFACE, bad, find_router, gateways, routers
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -44,8 +44,8 @@ class RouterCreate(Attributes, kw_only=True):
     admin_state_up: bool | UnsetType = UNSET
     external_gateway_info: GatewayInfo | None | UnsetType = UNSET
     availability_zone_hints: t.Annotated[list[Text], msgspec.Meta(max_length=16)] | UnsetType = UNSET
-    distributed: bool | UnsetType = UNSET
-    ha: bool | UnsetType = UNSET
+    distributed: bool | None | UnsetType = UNSET
+    ha: bool | None | UnsetType = UNSET
     flavor_id: None | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
     project_id: ProjectId | UnsetType = UNSET
@@ -57,11 +57,14 @@ class RouterUpdate(Attributes, kw_only=True):
     admin_state_up: bool | UnsetType = UNSET
     external_gateway_info: GatewayInfo | None | UnsetType = UNSET
     routes: list[Route] | None | UnsetType = UNSET
-    distributed: bool | UnsetType = UNSET
-    ha: bool | UnsetType = UNSET
+    distributed: bool | None | UnsetType = UNSET
+    ha: bool | None | UnsetType = UNSET
 
 
 class Router(StandardView, kw_only=True):
+    """`distributed` is kept as it was asked for. With the drivers of this cloud a router is on one host, floating IPs
+    and all, and what is asked for changes nothing of how packets go."""
+
     admin_state_up: bool
     status: str
     external_gateway_info: Json | None
@@ -99,19 +102,19 @@ for _attribute in KINDS:
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a router, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "router", "routers", RouterCreate)]
-    return Reply(answer(body, "router", "routers", _views(tx, request, rows)))
+    return Reply(answer(body, "router", "routers", views(tx, request, rows)))
 
 
 @api.op("GET", "/routers", policy=GET, reply="routers")
 def index(tx: Tx, request: Request) -> Page:
     """List the project's routers."""
-    return listed(tx, request, routers, "routers", lambda rows: _views(tx, request, rows), visible=own(request.context, routers))
+    return listed(tx, request, routers, "routers", lambda rows: views(tx, request, rows), visible=own(request.context, routers))
 
 
 @api.op("GET", "/routers/{id}", policy=GET, reply="router", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> Router:
     """Show a router."""
-    return _views(tx, request, [find_router(tx, request.context, id)])[0]
+    return views(tx, request, [find_router(tx, request.context, id)])[0]
 
 
 @api.op("PUT", "/routers/{id}", policy=UPDATE, reply="router", errors=(404, 409, 412))
@@ -121,6 +124,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Router:
     request.enforce(UPDATE, target(row))
     given = one(body, "router", RouterUpdate).given()
     _enforce(request, UPDATE, given, target(row))
+    _check_distributed(row, given)
     if "routes" in given:
         given["routes"] = routes.canonical(given["routes"] or ())
     if "external_gateway_info" in given:
@@ -173,7 +177,7 @@ def _create(tx: Tx, request: Request, wanted: RouterCreate) -> Row:
     given.pop("flavor_id", None)
     info = given.pop("external_gateway_info", None)
     defaults = {"name": "", "description": "", "admin_state_up": True, "status": "ACTIVE", "enable_snat": True, "routes": [],
-                "availability_zone_hints": [], "host": ""}  # fmt: skip
+                "availability_zone_hints": [], "distributed": False, "host": ""}  # fmt: skip
     row = tx.insert(routers, **defaults | given, project_id=project)
     if info is not None:
         tx.update(routers, row.id, enable_snat=gateway.set_gateway(tx, request, row, info), updated_at=None)
@@ -182,12 +186,18 @@ def _create(tx: Tx, request: Request, wanted: RouterCreate) -> Row:
 
 
 def _enforce(request: Request, rule: str, given: Json, of: dict) -> None:
-    """The finer rules, and what no router here can be. Takes the latter out of `given`."""
+    """The finer rules, and what no router here can be. Takes the latter out of `given`, and what is null."""
     attribute_rules(request, rule, given, {}, of)
     gateway.enforce(request, rule, given.get("external_gateway_info"), of)
-    for name in KINDS:
-        if given.pop(name, False):
-            raise BadRequest(f"Invalid input for {name}. Reason: routers of this cloud live on one host.", kind="HTTPBadRequest")
+    if given.pop("ha", False):
+        raise BadRequest("Invalid input for ha. Reason: routers of this cloud live on one host.", kind="HTTPBadRequest")
+    if given.get("distributed", ...) is None:
+        del given["distributed"]
+
+
+def _check_distributed(row: Row, given: Json) -> None:
+    if given.get("distributed", row.distributed) != row.distributed and given.get("admin_state_up", row.admin_state_up):
+        raise bad("Cannot change the 'distributed' attribute of active routers. Please set router admin_state_up to False prior to upgrade")
 
 
 def _changed(tx: Tx, request: Request, row: Row, values: Json) -> Router:
@@ -195,10 +205,11 @@ def _changed(tx: Tx, request: Request, row: Row, values: Json) -> Router:
     routes.check(tx, row.id, values.get("routes", row.routes))
     changed = change(tx, request, routers, row, **values)
     tx.nudge("network")
-    return _views(tx, request, [changed])[0]
+    return views(tx, request, [changed])[0]
 
 
-def _views(tx: Tx, request: Request, rows: list[Row]) -> list[Router]:
+def views(tx: Tx, request: Request, rows: list[Row]) -> list[Router]:
+    """The routers as the caller may see them, with a fixed number of queries."""
     tagged, outside = tags_of(tx, rows), gateways(tx, [row.id for row in rows])
     addresses = of_ports(tx, [port.id for port in outside.values()])
     return [
@@ -206,7 +217,7 @@ def _views(tx: Tx, request: Request, rows: list[Row]) -> list[Router]:
             **standard_view(row, tagged[row.id]), admin_state_up=row.admin_state_up, status=row.status, routes=row.routes,
             external_gateway_info=_info(row, outside.get(row.id), addresses), availability_zones=[ZONE] if row.host else [],
             availability_zone_hints=row.availability_zone_hints,
-            distributed=False if request.allows("get_router:distributed", target(row)) else UNSET,
+            distributed=row.distributed if request.allows("get_router:distributed", target(row)) else UNSET,
             ha=False if request.allows("get_router:ha", target(row)) else UNSET,
         ) for row in rows
     ]  # fmt: skip

@@ -21,9 +21,12 @@ routers = table(
     sa.Column("enable_snat", sa.Boolean, nullable=False),
     sa.Column("routes", sa.JSON, nullable=False),
     sa.Column("availability_zone_hints", sa.JSON, nullable=False),
-    sa.Column("host", sa.String(255), nullable=False, index=True),
+    sa.Column("distributed", sa.Boolean, nullable=False),
+    sa.Column("host", sa.String(255), index=True),
 )
-"""`host` is where the router lives, "" until a host is there for it. `routes` are {"destination", "nexthop"} pairs."""
+"""`host` is where the router lives: "" until a host is there for it, null while an administrator keeps it from all. `routes`
+are {"destination", "nexthop"} pairs. `distributed` is what an administrator asked for: every router of these drivers lives on
+one host, whichever it says."""
 
 quotas.counted("router", routers, 10)
 

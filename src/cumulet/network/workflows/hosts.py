@@ -71,7 +71,7 @@ class _Facts:
         self._read_peers(tx, present)
 
         self.bound = _by("host", [row for row in self.ports.values() if not row.device_owner.startswith("network:")])
-        self.dhcp = _by("host", [row for row in self.ports.values() if row.device_owner == DHCP_OWNER])
+        self.dhcp = _by("host", [row for row in self.ports.values() if row.device_owner == DHCP_OWNER and self.addresses.get(row.id)])
         self.tenants = _by("network_id", [row for row in self.ports.values() if row.device_owner != DHCP_OWNER])
         self.legs = _by("device_id", [row for row in self.ports.values() if row.device_owner in (INTERFACE, GATEWAY)])
         self.local_routers = _by("host", list(self.routers.values()))

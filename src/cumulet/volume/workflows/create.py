@@ -12,6 +12,7 @@ from ...kernel.work import Saga, step
 from ..backup_files import backup_path
 from ..messages import told
 from ..tables import attachments, backups, volumes
+from .rows import volume_row
 
 
 class CreateVolume(Saga):
@@ -27,7 +28,7 @@ class CreateVolume(Saga):
 
     @allocate.undo
     async def allocate(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
+        row = await volume_row(self, self.subject)
         await self.call(row.host, "volume.delete", id=row.id)
 
     def succeeded(self, tx: Tx) -> None:

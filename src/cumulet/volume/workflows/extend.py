@@ -6,18 +6,18 @@ import datetime as dt
 import typing as t
 
 from ...kernel.db import Tx
-from ...kernel.runtime import Runtime
 from ...kernel.work import Saga, StepFailed, step
 from ..messages import told
 from ..tables import attachments, volumes
+from .rows import volume_row
 
-Hearer = t.Callable[[Runtime, str, str, int], t.Awaitable[None]]
+Hearer = t.Callable[[Tx, str, str, int, str | None], None]
 HEARERS: list[Hearer] = []
 
 
 def on_extended(hear: Hearer) -> Hearer:
-    """Have a function told of each server whose attached volume has grown: `(runtime, server_id, volume_id, size_gib)`.
-    It may be called again for the same growth, and what it raises fails the extension."""
+    """Have a function told, in the transaction that ends it, of each server whose attached volume has grown:
+    `(tx, server_id, volume_id, size_gib, request_id)`."""
     HEARERS.append(hear)
     return hear
 
@@ -28,33 +28,22 @@ class ExtendVolume(Saga):
     deadline = dt.timedelta(minutes=30)
 
     @step
-    async def resize(self) -> dict[str, bool]:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
-        if row is None or row.growing_to is None:
+    async def resize(self) -> None:
+        row = await volume_row(self, self.subject)
+        if row.growing_to is None:
             raise StepFailed("the volume is not being extended any more")
         await self.call(row.host, "volume.extend", id=row.id, size_gib=row.growing_to)
-        return {"grown": True}
-
-    @step
-    async def tell(self) -> None:
-        row, uses = await self.runtime.db.read(lambda tx: (
-            tx.get(volumes, id=self.subject), tx.rows(attachments, volume_id=self.subject, by_compute=True, status="attached")))  # fmt: skip
-        for use in uses:
-            for hear in HEARERS:
-                await hear(self.runtime, use.instance_id, row.id, row.growing_to)
 
     def succeeded(self, tx: Tx) -> None:
-        self._take_size(tx)
-        row = tx.get(volumes, id=self.subject, status="extending")
-        if row is not None:
-            tx.update(volumes, row.id, status=row.previous_status or "available", previous_status=None)
+        row = tx.get(volumes, id=self.subject)
+        if row is None or row.growing_to is None:
+            return
+        tx.update(volumes, row.id, size=row.growing_to, growing_to=None, fault=None)
+        tx.update(volumes, {"id": row.id, "status": "extending"}, status=row.previous_status or "available", previous_status=None)
+        for use in tx.rows(attachments, volume_id=row.id, by_compute=True, status="attached"):
+            for hear in HEARERS:
+                hear(tx, use.instance_id, row.id, row.growing_to, self.request_id)
 
     def failed(self, tx: Tx, why: str) -> None:
-        if "grown" in self.state:
-            self._take_size(tx)
         told(tx, tx.get(volumes, id=self.subject), "extend", why, self.request_id)
         tx.update(volumes, self.subject, status="error_extending", growing_to=None, fault=why)
-
-    def _take_size(self, tx: Tx) -> None:
-        grown = volumes.update().where(volumes.c.id == self.subject, volumes.c.growing_to.is_not(None))
-        tx.execute(grown.values(size=volumes.c.growing_to, growing_to=None))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ...kernel.db import Tx
-from ...kernel.work import Saga, step
+from ...kernel.db import Row, Tx
+from ...kernel.work import Saga, StepFailed, step
 from ..tables import snapshots, unmanaged, volumes
+from .rows import volume_row
 
 
 class ManageVolume(Saga):
@@ -16,13 +17,13 @@ class ManageVolume(Saga):
 
     @step
     async def copy(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
+        row = await volume_row(self, self.subject)
         source = {"volume_id": self.state["reference"]}
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 
     @copy.undo
     async def copy(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
+        row = await volume_row(self, self.subject)
         await self.call(row.host, "volume.delete", id=row.id)
 
     def succeeded(self, tx: Tx) -> None:
@@ -63,6 +64,10 @@ class ManageSnapshot(Saga):
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(snapshots, self.subject, status="error", fault=why)
 
-    def _rows(self, tx: Tx) -> tuple:
+    def _rows(self, tx: Tx) -> tuple[Row, str]:
+        """The snapshot, and the host of its volume."""
         row = tx.get(snapshots, id=self.subject)
-        return row, tx.get(volumes, id=row.volume_id).host
+        volume = tx.get(volumes, id=row.volume_id) if row else None
+        if row is None or volume is None:
+            raise StepFailed(f"snapshot {self.subject} is gone")
+        return row, volume.host

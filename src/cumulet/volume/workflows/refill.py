@@ -9,6 +9,7 @@ from ...kernel.db import Tx
 from ...kernel.work import Saga, step
 from ..backup_files import backup_path
 from ..tables import backups, snapshots, volumes
+from .rows import volume_row
 
 
 class RevertVolume(Saga):
@@ -18,7 +19,7 @@ class RevertVolume(Saga):
 
     @step
     async def revert(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
+        row = await volume_row(self, self.subject)
         await self.call(row.host, "volume.revert", timeout=3600, volume_id=row.id, snapshot_id=self.state["snapshot_id"])
 
     def succeeded(self, tx: Tx) -> None:
@@ -40,7 +41,7 @@ class RefillVolume(Saga):
 
     @step
     async def refill(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.subject))
+        row = await volume_row(self, self.subject)
         if "backup_file" in self.state:
             source = {"image_path": str(backup_path(self.runtime, self.state["backup_file"])), "image_format": "raw"}
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from ...kernel.db import Row, Tx
-from ...kernel.work import Saga, step, supersede
+from ...kernel.work import Saga, StepFailed, step, supersede
 from ..tables import snapshots, volumes
 from .remove import remove
 
@@ -16,12 +16,14 @@ class CreateSnapshot(Saga):
     @step
     async def take(self) -> None:
         row, volume = await self.runtime.db.read(lambda tx: rows(tx, self.subject))
+        if row is None or volume is None or volume.host is None:
+            raise StepFailed(f"the volume of snapshot {self.subject} is gone, or on no host")
         await self.call(volume.host, "volume.snapshot", timeout=3600, id=row.id, volume_id=volume.id)
 
     @take.undo
     async def take(self) -> None:
         _, volume = await self.runtime.db.read(lambda tx: rows(tx, self.subject))
-        if volume.host is not None:
+        if volume is not None and volume.host is not None:
             await self.call(volume.host, "volume.delete_snapshot", id=self.subject)
 
     def succeeded(self, tx: Tx) -> None:

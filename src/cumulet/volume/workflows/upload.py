@@ -6,9 +6,10 @@ import datetime as dt
 
 from ... import image as images
 from ...kernel.db import Tx
-from ...kernel.work import Saga, StepFailed, step
+from ...kernel.work import Saga, step
 from ..messages import told
 from ..tables import volumes
+from .rows import volume_row
 
 
 class UploadVolume(Saga):
@@ -18,9 +19,7 @@ class UploadVolume(Saga):
 
     @step
     async def copy(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(volumes, id=self.state["volume_id"]))
-        if row is None:
-            raise StepFailed(f"volume {self.state['volume_id']} is gone")
+        row = await volume_row(self, self.state["volume_id"])
         path = images.incoming(self.runtime, self.subject)
         await self.call(row.host, "volume.copy_to_image", timeout=3600, id=row.id, path=str(path), format=self.state["format"])
 

@@ -89,6 +89,7 @@ def _consoles(host: Host, directory: Path, files: command.Descriptors, append: b
     log = files.open(directory / console.FILE, flags)
     monitor = files.keep(listen_unix(directory / MONITOR).detach())
     serial = files.keep(listen_unix(directory / SERIAL).detach())
+    _give(directory / SERIAL, host.account)
     _make_screen_directory(directory, host.account)
     return command.console_arguments(monitor, serial, log)
 
@@ -98,5 +99,10 @@ def _make_screen_directory(directory: Path, account: Account | None) -> None:
     screen = directory / SCREEN
     screen.parent.mkdir(exist_ok=True, mode=0o700)
     screen.unlink(missing_ok=True)
+    _give(screen.parent, account)
+
+
+def _give(path: Path, account: Account | None) -> None:
+    """Consoles are reached by the control plane's process, which is the user that guests run as."""
     if account is not None:
-        os.chown(screen.parent, account.uid, account.gid)
+        os.chown(path, account.uid, account.gid)

@@ -1,0 +1,51 @@
+"""One cloud for the cases of a file, made anew where a case left something behind."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from fault.fault_actor import Actor
+from fault.fault_slate import check_clean
+from fault.fault_world import FaultWorld
+
+
+class Keeper:
+    """The cloud of the cases that run now."""
+
+    def __init__(self, url: str, new_directory: t.Callable[[], str]):
+        self._url, self._new_directory = url, new_directory
+        self._world: FaultWorld | None = None
+
+    def take(self) -> FaultWorld:
+        self._world = self._world or FaultWorld(self._url, self._new_directory())
+        self._world.calm()
+        return self._world
+
+    def drop(self) -> None:
+        if self._world:
+            self._world.close()
+        self._world = None
+
+
+@pytest.fixture(scope="module")
+def keeper(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Keeper]:
+    made = Keeper(database_url, lambda: str(tmp_path_factory.mktemp("cloud")))
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def world(keeper: Keeper) -> t.Iterator[FaultWorld]:
+    """A clean one. The case that leaves it otherwise says so itself, and no later one suffers for it."""
+    world = keeper.take()
+    yield world
+    try:
+        check_clean(world)
+    except (AssertionError, OSError):
+        keeper.drop()
+
+
+@pytest.fixture
+def actor(world: FaultWorld) -> Actor:
+    return Actor(world)

@@ -1,0 +1,198 @@
+"""What must hold whenever no work is left: rows and hosts agree; and when everything is deleted, nothing is left over."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections import Counter
+from pathlib import Path
+
+import sqlalchemy as sa
+from fault.fault_actor import PATHS, Actor
+from fault.fault_world import FaultWorld
+
+from cumulet.compute.servers.states import Vm
+from cumulet.compute.servers.tables import block_devices, nics, servers
+from cumulet.image.images import images
+from cumulet.kernel.db import Row, Tx
+from cumulet.kernel.work.tasks import LIVE, tasks
+from cumulet.network.tables import ports
+from cumulet.placement.tables import allocations, consumers
+from cumulet.volume.tables import attachments, backups, group_snapshots, groups, snapshots, unmanaged, volumes
+
+RUNS = {Vm.ACTIVE: "running", Vm.RESCUED: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped"}
+"""What the machine of a server in a state does; that of a resized one does what it did."""
+AT_REST = {"available", "in-use", "error", "error_extending", "error_restoring", "error_managing"}
+"""Statuses of volumes, snapshots and backups on which nobody works."""
+
+
+class Held(t.NamedTuple):
+    """What a host has, as its drivers keep it on disk."""
+
+    machines: dict[str, dict]
+    volumes: set[str]
+    snapshots: set[str]
+    ports: set[str]
+    metadata: set[str]
+
+
+def check_whole(world: FaultWorld) -> None:
+    """Whatever the rows say is so on the hosts, and nothing else is there."""
+    held = {name: _held(world, name) for name in world.agent.hosts}
+    world.transact(lambda tx: _check_rows(tx, held))
+    world.transact(lambda tx: _check_files(tx, world))
+    _check_usage(world)
+
+
+def check_clean(world: FaultWorld) -> None:
+    """Nothing is there but the world's own network, image and flavors."""
+    kept = {table.name: left for table in (servers, block_devices, nics, volumes, snapshots, backups, attachments, groups, group_snapshots,
+                                           allocations, consumers, unmanaged) if (left := world.transact(lambda tx, table=table: tx.rows(table)))}  # fmt: skip
+    assert not kept
+    assert [row.device_owner for row in world.transact(lambda tx: tx.rows(ports))] in ([], ["network:dhcp"])
+    assert [row.id for row in world.transact(lambda tx: tx.rows(images))] == [world.image_id]
+    for name in world.agent.hosts:
+        assert _held(world, name) == Held({}, set(), set(), set(), set())
+    assert _files(world) == {"": {world.image_id}, "snapshots": set(), "backups": set(), "incoming": set()}
+
+
+def delete_all(world: FaultWorld, actor: Actor) -> None:
+    """Delete everything there is, whatever its state: everything is gone after that."""
+    for kind in ("servers", "backups", "group_snapshots", "groups", "volumes"):
+        ids = [row["id"] for row in actor("GET", PATHS[kind])[kind]]
+        for id in ids:
+            delete(actor, kind, id)
+        world.settle()
+        assert {id: actor.show(kind, id) for id in ids} == dict.fromkeys(ids)
+    for port in actor("GET", "/network/v2.0/ports?device_owner=")["ports"]:
+        actor("DELETE", f"/network/v2.0/ports/{port['id']}")
+    for image in actor("GET", "/image/v2/images?visibility=private")["images"]:
+        actor("DELETE", f"/image/v2/images/{image['id']}")
+    world.settle()
+
+
+def delete(actor: Actor, kind: str, id: str) -> None:
+    """Delete one thing: as its owner, and where a client has to ask otherwise, so."""
+    if kind == "groups":
+        actor.act(kind, id, delete={"delete-volumes": True})
+    elif kind == "volumes":
+        path = f"{PATHS[kind]}/{id}"
+        refused = actor.me.delete(f"{path}?cascade=true", version="volume 3.71")
+        if refused.status_code == 400:
+            actor.act(kind, id, admin=True, os__force_delete={})
+    else:
+        actor("DELETE", f"{PATHS[kind]}/{id}")
+
+
+# -- rows and hosts ------------------------------------------------------------------------------------------------
+
+
+def _check_rows(tx: Tx, held: dict[str, Held]) -> None:
+    assert not tx.rows(tasks, status=LIVE)
+    known = {row.id: row for row in tx.rows(servers)}
+    for row in known.values():
+        _check_server(tx, row, held)
+    for name, host in held.items():
+        assert set(host.machines) <= {row.id for row in known.values() if row.host == name}, "a machine without a server"
+        assert host.metadata <= set(host.machines) | {row.id for row in known.values() if row.host == name}, "metadata without a server"
+    _check_ports(tx, known, held)
+    _check_allocations(tx, known)
+    _check_volumes(tx, known, held)
+
+
+def _check_server(tx: Tx, row: Row, held: dict[str, Held]) -> None:
+    assert row.task_state is None, f"it is still {row.task_state}"
+    assert row.vm_state != Vm.BUILDING
+    assert row.fault is not None or row.vm_state != Vm.ERROR, "an error without a reason"
+    assert (row.resize is not None) == (row.vm_state == Vm.RESIZED)
+    assert (row.rescue is not None) == (row.vm_state == Vm.RESCUED)
+    if row.host is None:
+        assert row.vm_state in (Vm.ERROR, Vm.SHELVED_OFFLOADED)
+        return
+    machine = held[row.host].machines.get(row.id)
+    if row.vm_state in RUNS:
+        assert machine is not None, "a server without a machine"
+        assert machine["power"] == RUNS[row.vm_state]
+        assert machine["machine"]["vcpus"] == row.flavor["vcpus"]
+    if machine is not None and row.vm_state not in (Vm.ERROR, Vm.SHELVED):
+        described = machine["machine"]
+        assert {nic["port_id"] for nic in described.get("nics", ())} == {card.port_id for card in tx.rows(nics, server_id=row.id)}
+        attached = {disk.volume_id for disk in tx.rows(block_devices, server_id=row.id) if disk.volume_id}
+        assert {volume["id"] for volume in described.get("volumes", ())} == attached
+
+
+def _check_ports(tx: Tx, known: dict[str, Row], held: dict[str, Held]) -> None:
+    cards = {card.port_id: card.server_id for card in tx.rows(nics)}
+    bound = tx.all(sa.select(ports).where(ports.c.device_owner.startswith("compute:")))
+    assert {port.id: port.device_id for port in bound} == cards, "ports and servers' cards differ"
+    for port in bound:
+        assert port.host == (known[port.device_id].host or "")
+    for name, host in held.items():
+        assert host.ports == {port.id for port in bound if port.host == name}, "taps and bound ports differ"
+
+
+def _check_allocations(tx: Tx, known: dict[str, Row]) -> None:
+    wanted = {row.id for row in known.values() if row.host} | {row.resize["consumer"] for row in known.values() if row.resize}
+    assert {row.consumer_id for row in tx.rows(allocations)} == wanted, "allocations and servers differ"
+    assert {row.id for row in tx.rows(consumers)} == wanted
+    for row in known.values():
+        for resource, amount in (("VCPU", row.vcpus), ("MEMORY_MB", row.memory_mib)):
+            used = sum(one.used for one in tx.rows(allocations, consumer_id=row.id, resource_class=resource))
+            assert used == (amount if row.host else 0)
+
+
+def _check_volumes(tx: Tx, known: dict[str, Row], held: dict[str, Held]) -> None:
+    for table in (volumes, snapshots, backups):
+        for row in tx.rows(table):
+            assert row.status in AT_REST, f"{table.name} {row.id} is still {row.status}"
+            assert row.fault or "error" not in row.status, "an error without a reason"
+    disks = Counter((disk.server_id, disk.volume_id) for disk in tx.rows(block_devices) if disk.volume_id)
+    uses = Counter((use.instance_id, use.volume_id) for use in tx.rows(attachments))
+    for row in tx.rows(volumes):
+        mine = Counter({pair: n for pair, n in disks.items() if pair[1] == row.id})
+        assert mine == Counter({pair: n for pair, n in uses.items() if pair[1] == row.id}), "disks and attachments differ"
+        assert bool(mine) == (row.status == "in-use") or "error" in row.status
+    let_go = {row.id for row in tx.rows(unmanaged)}
+    for kind, table in (("volumes", volumes), ("snapshots", snapshots)):
+        here = set().union(*(getattr(host, kind) for host in held.values()))
+        rows = {row.id: row.status for row in tx.rows(table)}
+        assert here <= set(rows) | let_go, f"{kind} without a row"
+        assert {id for id, status in rows.items() if "error" not in status} <= here, f"{kind} without data"
+
+
+def _check_usage(world: FaultWorld) -> None:
+    """What the limits tell is what there is."""
+    found = world.me.get("/limits").json()["limits"]["absolute"]
+    rows = world.transact(lambda tx: tx.rows(servers))
+    assert (found["totalInstancesUsed"], found["totalCoresUsed"]) == (len(rows), sum(row.vcpus for row in rows))
+    found = world.volumes.get("/limits").json()["limits"]["absolute"]
+    there = [len(world.transact(lambda tx, table=table: tx.rows(table))) for table in (volumes, snapshots, backups)]
+    assert [found[f"total{name}Used"] for name in ("Volumes", "Snapshots", "Backups")] == there
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def _check_files(tx: Tx, world: FaultWorld) -> None:
+    files = _files(world)
+    assert files[""] == {row.id for row in tx.rows(images) if row.status == "active"}, "images and their files differ"
+    assert files["backups"] == {row.file_id for row in tx.rows(backups) if row.status == "available"}, "backups and their files differ"
+    assert files["snapshots"] == files["incoming"] == set(), "a file on its way to nowhere"
+
+
+def _files(world: FaultWorld) -> dict[str, set[str]]:
+    root = world.runtime.config.root / "images"
+    return {part: {path.name for path in (root / part).glob("*") if path.is_file()} for part in ("", "snapshots", "backups", "incoming")}
+
+
+def _held(world: FaultWorld, name: str) -> Held:
+    root = world.root / name
+    network = _json(root / "network" / "network.json")
+    stored = _json(root / "volumes.json")
+    told = {path.stem for path in (world.root / "metadata" / "servers").glob("*.json")}
+    return Held(_json(root / "compute" / f"{name}.json"), set(stored.get("volumes", ())), set(stored.get("snapshots", ())),
+                {port["id"] for port in network.get("ports", ())}, told)  # fmt: skip
+
+
+def _json(path: Path) -> dict:
+    return json.loads(path.read_bytes()) if path.exists() else {}

@@ -1,0 +1,169 @@
+"""A cloud on which faults can be laid: at a saga's step, or on the commands that a step sends. Time that only passes is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses as dc
+import typing as t
+
+from world import World
+
+from cumulet.kernel import clock
+from cumulet.kernel.bus import AgentFailed, AgentUnreachable, Bus, Event
+from cumulet.kernel.db import Tx
+from cumulet.kernel.work import RECONCILERS, StepFailed, Worker
+from cumulet.kernel.work.tasks import LIVE, tasks
+
+ROUNDS = 60
+"""How often work may be put off until it counts as work that does not end."""
+
+Send = t.Callable[[], t.Awaitable[t.Any]]
+MADE_TO_FAIL = "made to fail"
+
+
+class Place(t.NamedTuple):
+    """Where in a saga: before or after a step, forward or backward."""
+
+    saga: str
+    step: str
+    when: str = "before"
+    direction: int = 1
+
+
+@dc.dataclass
+class Fault:
+    """What befalls the first who comes to a place: `do` is awaited there."""
+
+    place: Place
+    do: t.Callable[[], t.Awaitable[None]]
+    met: bool = False
+
+
+@dc.dataclass
+class Trouble:
+    """What befalls the command that a step sends as its `nth`: `do` gets what sends it, and answers in its stead."""
+
+    saga: str
+    step: str
+    nth: int
+    do: t.Callable[[Send], t.Awaitable[t.Any]]
+    met: bool = False
+    seen: int = 0
+
+
+async def fail() -> None:
+    raise StepFailed(MADE_TO_FAIL)
+
+
+async def die() -> None:
+    """What the worker had taken stays with it until its lease runs out."""
+    raise asyncio.CancelledError
+
+
+async def lost(send: Send) -> t.Any:
+    """The host did it, and its answer did not come."""
+    await send()
+    raise AgentUnreachable(MADE_TO_FAIL)
+
+
+async def unheard(send: Send) -> t.Any:
+    """The command did not come to the host."""
+    raise AgentUnreachable(MADE_TO_FAIL)
+
+
+async def broken(send: Send) -> t.Any:
+    """The host did it and then failed."""
+    await send()
+    raise AgentFailed(MADE_TO_FAIL)
+
+
+async def doubled(send: Send) -> t.Any:
+    """The command comes twice at once."""
+    answers = await asyncio.gather(send(), send())
+    return answers[0]
+
+
+class FaultyBus:
+    """A bus on which commands get into trouble."""
+
+    def __init__(self, bus: Bus):
+        self._bus = bus
+        self.trouble: Trouble | None = None
+        self.step: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("step", default=None)
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._bus, name)
+
+    async def call(self, host: str, name: str, arguments: dict, **more: t.Any) -> t.Any:
+        def send() -> t.Awaitable[t.Any]:
+            return self._bus.call(host, name, arguments, **more)
+
+        trouble = self.trouble
+        if trouble is None or trouble.met or self.step.get() != (trouble.saga, trouble.step):
+            return await send()
+        trouble.seen += 1
+        if trouble.seen != trouble.nth:
+            return await send()
+        trouble.met = True
+        return await trouble.do(send)
+
+
+class FaultWorld(World):
+    """`faults` is what lies in wait."""
+
+    def __init__(self, url: str, data: str):
+        super().__init__(url, data, probe=self._probe)
+        self.faults: list[Fault] = []
+        self.bus = FaultyBus(self.runtime.bus)
+        self.runtime.bus = self.bus
+        self.late: list[Send] = []
+        self.reconcilers = [kind(self.runtime) for kind in RECONCILERS]
+        self.volumes = self.caller("/volume/v3")
+        self.flavor("f2", vcpus=2, ram=128)
+        self.flavor("f1")
+        self.image_id, self.network_id = self.image(), self.network()
+
+    def calm(self) -> None:
+        """Nothing lies in wait any longer, and the hosts are heard of."""
+        self.faults, self.bus.trouble, self.late = [], None, []
+        self.portal.call(self._beat)
+
+    async def _beat(self) -> None:
+        """What the agent says every ten seconds."""
+        for host in self.agent.hosts:
+            await self.agent.port.emit(Event(host=host, name="alive", data={"hosts": [host]}))
+
+    async def _probe(self, saga: str, step: str, when: str, direction: int) -> None:
+        self.bus.step.set((saga, step) if direction == 1 and when == "before" else None)
+        here = Place(saga, step, when, direction)
+        for fault in self.faults:
+            if fault.place == here and not fault.met:
+                fault.met = True
+                await fault.do()
+
+    async def _settle(self, patience: float = 10.0) -> None:
+        """Work until there is none, with the reconcilers' rounds that follow. A worker that died has no successor before its
+        lease ran out, and what is to be tried again waits its time: both have passed at once."""
+        for _ in range(ROUNDS):
+            await Worker(self.runtime, self.probe).drain()
+            if await self.runtime.db.write(_hurry):
+                continue
+            while self.late:
+                await asyncio.gather(self.late.pop()(), return_exceptions=True)
+            for reconciler in self.reconcilers:
+                await reconciler.run_once()
+            if not await self.runtime.db.write(_hurry):
+                return
+        live = await self.runtime.db.read(lambda tx: [(row.saga, row.position, row.error) for row in tx.rows(tasks, status=LIVE)])
+        raise TimeoutError(f"there is work that does not end: {live}")
+
+    async def delay(self, send: Send) -> t.Any:
+        """The command comes a second time when everything is over."""
+        self.late.append(send)
+        return await send()
+
+
+def _hurry(tx: Tx) -> int:
+    """Let the time come of everything that waits for it; how much there is."""
+    return tx.update(tasks, {"status": LIVE}, due_at=clock.now())

@@ -1,0 +1,112 @@
+"""Every saga, every step, every failure: what it worked on is whole afterwards, or as it was, or says why; and it can be deleted."""
+
+from __future__ import annotations
+
+import typing as t
+
+import fault.fault_servers
+import fault.fault_volumes  # noqa: F401  both register their scenes
+import pytest
+from fault.fault_actor import SCENES, Actor, Scene
+from fault.fault_slate import check_clean, check_whole, delete_all
+from fault.fault_world import Fault, FaultWorld, Place, Trouble, broken, die, doubled, fail, lost, unheard
+from world import SERVICES
+
+from cumulet.kernel import services
+from cumulet.kernel.work import REGISTRY
+from cumulet.kernel.work.saga import holds_transaction, step
+
+services.load(*SERVICES)
+
+WITHOUT_SCENE = {"_Reshape", "Following"}
+"""Sagas that only others are made of. The list may only shrink."""
+KEPT_ON = {"DeleteServer", "DeleteVolume", "DeleteSnapshot", "DeleteBackup", "DeleteGroup", "DeleteGroupSnapshot", "OffloadServer"}
+"""Sagas that go on until they are done."""
+
+
+class Case(t.NamedTuple):
+    """One failure of one step; `ends` says whether the saga is then done all the same."""
+
+    saga: str
+    variant: str
+    step: str
+    kind: str
+    ends: bool
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.saga, self.variant.replace(" ", "_"), self.step, self.kind)))
+
+
+STEPS = {"fails before": (("before", 1, fail),), "worker dies before": (("before", 1, die),)}
+WAITING = {"fails after": (("after", 1, fail),), "worker dies after": (("after", 1, die),)}
+UNDONE = {"undo fails once": (("before", -1, fail),), "worker dies before undo": (("before", -1, die),)}
+UNDONE_WAITING = {"undo fails after": (("after", -1, fail),), "worker dies after undo": (("after", -1, die),)}
+COMMANDS = {"answer lost": lost, "command lost": unheard, "host fails": broken, "command doubled": doubled, "command comes late": None}
+
+
+def cases() -> t.Iterator[Case]:
+    for saga, variant in SCENES:
+        yield Case(saga, variant, "end", "worker dies before", True)
+        for one in REGISTRY[saga].steps:
+            for kind in _kinds(one):
+                survived = kind in ("worker dies before", "worker dies after", "command doubled", "command comes late")
+                yield Case(saga, variant, one.name, kind, survived or saga in KEPT_ON)
+
+
+def _kinds(one: step) -> t.Iterator[str]:
+    yield from STEPS
+    if not holds_transaction(one.forward):
+        yield from WAITING
+        yield from COMMANDS
+    if one.backward is not None:
+        yield from UNDONE
+        if not holds_transaction(one.backward):
+            yield from UNDONE_WAITING
+
+
+def test_every_saga_has_a_scene():
+    assert {saga for saga, _ in SCENES} == set(REGISTRY) - WITHOUT_SCENE
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_it_ends_whole_or_clean(case: Case, world: FaultWorld, actor: Actor):
+    if case.kind not in COMMANDS:
+        _run(case, world, actor, _faults(case))
+        return
+    nth = 1
+    while _run(case, world, actor, Trouble(case.saga, case.step, nth, COMMANDS[case.kind] or world.delay)):
+        nth += 1
+
+
+def _faults(case: Case) -> list[Fault]:
+    kinds = STEPS | WAITING | UNDONE | UNDONE_WAITING
+    found = [Fault(Place(case.saga, case.step, when, direction), do) for when, direction, do in kinds[case.kind]]
+    if case.kind in UNDONE or case.kind in UNDONE_WAITING:
+        after = "before" if holds_transaction(_step(case).forward) else "after"
+        found.append(Fault(Place(case.saga, case.step, after), fail))
+    return found
+
+
+def _step(case: Case) -> step:
+    return next(one for one in REGISTRY[case.saga].steps if one.name == case.step)
+
+
+def _run(case: Case, world: FaultWorld, actor: Actor, trouble: list[Fault] | Trouble) -> bool:
+    """Play a scene with this trouble; whether it was met."""
+    world.calm()
+    scene: Scene = SCENES[case.saga, case.variant](actor)
+    if isinstance(trouble, Trouble):
+        world.bus.trouble = trouble
+    else:
+        world.faults = trouble
+    id = scene.begin()
+    world.settle()
+    met = trouble.met if isinstance(trouble, Trouble) else all(fault.met for fault in trouble)
+    said = scene.look(id) if scene.look else actor.status(scene.kind, id)
+    assert said == (scene.done if case.ends or not met else scene.undone)
+    check_whole(world)
+    world.calm()
+    delete_all(world, actor)
+    check_clean(world)
+    assert met or isinstance(trouble, Trouble), "the saga never came there"
+    return met
