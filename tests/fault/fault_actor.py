@@ -56,7 +56,7 @@ class Actor:
 
     def settled(self, kind: str, id: str, status: str) -> str:
         """The id, once the thing is whole."""
-        self.world.settle()
+        self.world.work()
         assert self.status(kind, id) == status, self.show(kind, id)
         return id
 
@@ -112,6 +112,14 @@ class Actor:
         group = self("POST", PATHS["groups"], {"group": {"group_type": group_kind, "volume_types": [kind]}})["group"]["id"]
         self.volume(volume_type=kind, group_id=group)
         return group
+
+    def take_in(self, kind: str, reference: str, volume: str | None = None) -> str:
+        """Manage a volume, or a snapshot of a volume, that was let go of; its new id."""
+        if kind == "volume":
+            wanted = {"host": f"{next(iter(self.world.agent.hosts))}@lvm#lvm", "ref": {"source-name": f"volume-{reference}"}}
+        else:
+            wanted = {"volume_id": volume, "ref": {"source-name": f"_snapshot-{reference}"}}
+        return self("POST", f"/volume/v3/manageable_{kind}s", {kind: wanted}, admin=True)[kind]["id"]
 
     def _version(self, path: str) -> str | None:
         return VERSIONS.get("/" + path.split("/")[1])

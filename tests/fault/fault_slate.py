@@ -22,7 +22,9 @@ from cumulet.volume.tables import attachments, backups, group_snapshots, groups,
 
 RUNS = {Vm.ACTIVE: "running", Vm.RESCUED: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped"}
 """What the machine of a server in a state does; that of a resized one does what it did."""
-AT_REST = {"available", "in-use", "error", "error_extending", "error_restoring", "error_managing"}
+KINDS = {"servers": servers, "backups": backups, "group_snapshots": group_snapshots, "groups": groups, "volumes": volumes}
+"""What is deleted one after the other; a volume's snapshots go with it."""
+AT_REST = {"available", "reserved", "in-use", "error", "error_extending", "error_restoring", "error_managing"}
 """Statuses of volumes, snapshots and backups on which nobody works."""
 
 
@@ -58,12 +60,16 @@ def check_clean(world: FaultWorld) -> None:
 
 def delete_all(world: FaultWorld, actor: Actor) -> None:
     """Delete everything there is, whatever its state: everything is gone after that."""
-    for kind in ("servers", "backups", "group_snapshots", "groups", "volumes"):
-        ids = [row["id"] for row in actor("GET", PATHS[kind])[kind]]
+    for row in world.transact(lambda tx: tx.rows(unmanaged)):
+        actor.take_in(row.kind, row.id, row.volume_id)
+    world.work()
+    for kind, table in KINDS.items():
+        ids = [row.id for row in world.transact(lambda tx, table=table: tx.rows(table))]
         for id in ids:
             delete(actor, kind, id)
-        world.settle()
-        assert {id: actor.show(kind, id) for id in ids} == dict.fromkeys(ids)
+        if ids:
+            world.work()
+            assert {id: actor.show(kind, id) for id in ids} == dict.fromkeys(ids)
     for port in actor("GET", "/network/v2.0/ports?device_owner=")["ports"]:
         actor("DELETE", f"/network/v2.0/ports/{port['id']}")
     for image in actor("GET", "/image/v2/images?visibility=private")["images"]:
@@ -151,7 +157,9 @@ def _check_volumes(tx: Tx, known: dict[str, Row], held: dict[str, Held]) -> None
     for row in tx.rows(volumes):
         mine = Counter({pair: n for pair, n in disks.items() if pair[1] == row.id})
         assert mine == Counter({pair: n for pair, n in uses.items() if pair[1] == row.id}), "disks and attachments differ"
-        assert bool(mine) == (row.status == "in-use") or "error" in row.status
+        attached = any(use.status == "attached" for use in tx.rows(attachments, volume_id=row.id))
+        status = "in-use" if attached else "reserved" if mine else "available"
+        assert row.status == status or "error" in row.status
     let_go = {row.id for row in tx.rows(unmanaged)}
     for kind, table in (("volumes", volumes), ("snapshots", snapshots)):
         here = set().union(*(getattr(host, kind) for host in held.values()))

@@ -114,14 +114,8 @@ def delete_backup(a: Actor) -> Scene:
 @scene("ManageVolume")
 def manage_volume(a: Actor) -> Scene:
     volume = a.volume()
-    host = a.show("volumes", volume)["os-vol-host-attr:host"]
     a.act("volumes", volume, os__unmanage={}, admin=True)
-
-    def begin() -> str:
-        wanted = {"host": host, "ref": {"source-name": f"volume-{volume}"}}
-        return a("POST", "/volume/v3/manageable_volumes", {"volume": wanted}, admin=True)["volume"]["id"]
-
-    return Scene("volumes", begin, "available", "error_managing")
+    return Scene("volumes", lambda: a.take_in("volume", volume), "available", "error_managing")
 
 
 @scene("ManageSnapshot")
@@ -129,12 +123,7 @@ def manage_snapshot(a: Actor) -> Scene:
     volume = a.volume()
     snapshot = a.snapshot(volume)
     a.act("snapshots", snapshot, os__unmanage={}, admin=True)
-
-    def begin() -> str:
-        wanted = {"volume_id": volume, "ref": {"source-name": f"_snapshot-{snapshot}"}}
-        return a("POST", "/volume/v3/manageable_snapshots", {"snapshot": wanted}, admin=True)["snapshot"]["id"]
-
-    return Scene("snapshots", begin, "available", "error")
+    return Scene("snapshots", lambda: a.take_in("snapshot", snapshot, volume), "available", "error")
 
 
 # -- groups of volumes ---------------------------------------------------------------------------------------------

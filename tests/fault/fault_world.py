@@ -142,19 +142,26 @@ class FaultWorld(World):
                 fault.met = True
                 await fault.do()
 
+    def work(self) -> None:
+        """Work until there is none."""
+        self.portal.call(self._work)
+
     async def _settle(self, patience: float = 10.0) -> None:
-        """Work until there is none, with the reconcilers' rounds that follow. A worker that died has no successor before its
-        lease ran out, and what is to be tried again waits its time: both have passed at once."""
+        """Work until there is none, with the reconcilers' rounds that follow."""
+        await self._work()
+        while self.late:
+            await asyncio.gather(self.late.pop()(), return_exceptions=True)
+        for reconciler in self.reconcilers:
+            await reconciler.run_once()
+        await self._work()
+
+    async def _work(self) -> None:
+        """A worker that died has no successor before its lease ran out, and what is to be tried again waits its time: here
+        both pass at once."""
         for _ in range(ROUNDS):
-            await Worker(self.runtime, self.probe).drain()
-            if await self.runtime.db.write(_hurry):
-                continue
-            while self.late:
-                await asyncio.gather(self.late.pop()(), return_exceptions=True)
-            for reconciler in self.reconcilers:
-                await reconciler.run_once()
             if not await self.runtime.db.write(_hurry):
                 return
+            await Worker(self.runtime, self.probe).drain()
         live = await self.runtime.db.read(lambda tx: [(row.saga, row.position, row.error) for row in tx.rows(tasks, status=LIVE)])
         raise TimeoutError(f"there is work that does not end: {live}")
 

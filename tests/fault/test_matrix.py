@@ -20,7 +20,7 @@ services.load(*SERVICES)
 
 WITHOUT_SCENE = {"_Reshape", "Following"}
 """Sagas that only others are made of. The list may only shrink."""
-KEPT_ON = {"DeleteServer", "DeleteVolume", "DeleteSnapshot", "DeleteBackup", "DeleteGroup", "DeleteGroupSnapshot", "OffloadServer"}
+KEPT_ON = {"DeleteServer", "DeleteVolume", "DeleteSnapshot", "DeleteBackup", "DeleteGroup", "DeleteGroupSnapshot"}
 """Sagas that go on until they are done."""
 
 

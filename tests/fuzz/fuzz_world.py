@@ -94,7 +94,7 @@ class World:
 
     def learn(self, path: str, answer: httpx2.Response) -> None:
         """Keep the ids and names that an answer tells, so that later requests reach them."""
-        if answer.status_code >= 300 or "json" not in answer.headers.get("content-type", ""):
+        if answer.status_code >= 300 or not answer.content or "json" not in answer.headers.get("content-type", ""):
             return
         kept = self.known.setdefault(_kind(path.removesuffix("/detail")), [])
         for thing in _things(answer.json()):

@@ -6,6 +6,7 @@ as far as the time goes.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import random
@@ -28,8 +29,10 @@ from cumulet.run.control import SERVICES
 
 SECONDS = float(os.environ.get("CUMULET_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("CUMULET_FUZZ_SEED", "1"))
-EXAMPLES = 4
-"""Requests of each kind to an operation in one round."""
+EXAMPLES, VARIANTS = 3, 3
+"""Requests that are drawn for an operation in one round, and what is tried with each: to draw one takes longer than to answer it."""
+MODES = (GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+PARTS = ("path_parameters", "headers", "query", "body")
 FURNISH = 100
 """Operations after which there are new things, since the old ones may be deleted by now."""
 EXPECTED = {("GET", "/readyz", 503)}
@@ -56,15 +59,18 @@ class Fuzzer:
                     self.world.furnish(self.caller)
                 if time.monotonic() > until:
                     return
-                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                    self.explore(operation, mode, SEED + round)
+                self.explore(operation, MODES[round % len(MODES)], SEED + round)
 
     def explore(self, operation: APIOperation, mode: GenerationMode, seed: int) -> None:
         @hypothesis.seed(seed)
         @hypothesis.settings(max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
         @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
         def one(case: Case) -> None:
-            self.check(case)
+            drawn = copy.deepcopy([getattr(case, part) for part in PARTS])
+            for _ in range(VARIANTS):
+                for part, value in zip(PARTS, copy.deepcopy(drawn), strict=True):
+                    setattr(case, part, value)
+                self.check(case)
 
         try:
             one()

@@ -59,6 +59,7 @@ def _confirm(layout: Layout) -> None:
 def _purge(config: Config, layout: Layout) -> None:
     from ..run import purge
 
+    layout.prepare(config.user)
     os.close(hold(layout))
     ended = asyncio.run(purge.remove_guests_and_networks(config, layout))
     left = purge.remove_files(layout)

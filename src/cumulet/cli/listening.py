@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import typing as t
@@ -25,7 +26,7 @@ def listen(config: Config) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=512, reuse_port=False)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror  # names that are not found have texts of their own
         raise StartError(
             f"Cannot listen on {config.listen}: {why}. See who does with `ss -ltnp 'sport = :{port}'`, "
             "or name another address with --listen HOST:PORT."

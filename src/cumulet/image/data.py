@@ -79,20 +79,25 @@ def store(runtime: Runtime) -> FileStore:
 
 def incoming(runtime: Runtime, id: str) -> Path:
     """Where a host of this machine may write the data of an image that waits for it."""
-    directory = runtime.config.root / "images" / "snapshots"
+    directory = snapshots(runtime)
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     return directory / id
 
 
+def snapshots(runtime: Runtime) -> Path:
+    """The directory of files that hosts write, until each becomes an image."""
+    return runtime.config.root / "images" / "snapshots"
+
+
 async def adopt(runtime: Runtime, id: str, path: Path) -> None:
-    """Make a file that a host wrote an image's data. Where the image was deleted meanwhile, the file is removed."""
+    """Make a file that a host wrote an image's data. Where the image was deleted meanwhile, or has its data, the file is
+    removed."""
     row = await runtime.db.read(lambda tx: tx.get(images, id=id))
-    if row is None:
+    if row is None or row.status == "active":
         path.unlink(missing_ok=True)
         return
-    if row.status != "active":
-        kept = await store(runtime).adopt(id, path, lambda inspected: check(row.disk_format, inspected))
-        await runtime.db.write(lambda tx: _finish(tx, id, kept))
+    kept = await store(runtime).adopt(id, path, lambda inspected: check(row.disk_format, inspected))
+    await runtime.db.write(lambda tx: _finish(tx, id, kept))
 
 
 async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, disk_format: str, visibility: str) -> str:

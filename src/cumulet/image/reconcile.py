@@ -1,4 +1,5 @@
-"""Keeping the store and the records together: data without a record goes, uploads whose process died start over."""
+"""Keeping the store and the records together: data without a record goes, uploads whose process died start over, and so do
+files that hosts wrote for images that do not wait for them."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from ..kernel import clock
 from ..kernel.db import Tx
 from ..kernel.work import Reconciler
-from .data import BEAT, store
+from .data import BEAT, snapshots, store
 from .images import images
 
 
@@ -27,6 +28,10 @@ class ImageData(Reconciler):
             if await self.runtime.db.read(lambda tx, id=id: tx.get(images, id=id)) is None:
                 await files.delete(id)
         await files.sweep()
+        for path in snapshots(self.runtime).glob("*"):
+            row = await self.runtime.db.read(lambda tx, id=path.name.partition(".")[0]: tx.get(images, id=id))
+            if row is None or row.status == "active":
+                path.unlink(missing_ok=True)
 
 
 def _start_over(tx: Tx) -> None:

@@ -65,7 +65,7 @@ def revert(tx: Tx, request: Request, id: str) -> None:
     """Go back to the old size."""
     row = find(tx, request, id)
     begin(tx, request, row, "revertResize", Task.RESIZE_REVERTING, vm={Vm.RESIZED})
-    RevertResize.start(tx, id, request_id=request.id)
+    RevertResize.start(tx, id, request_id=request.id, flavor=row.flavor)
 
 
 def _check(tx: Tx, row: Row, old: dict, new: dict) -> None:

@@ -41,6 +41,10 @@ class DeleteServer(Saga):
     def forget(self, tx: Tx) -> None:
         forget(tx, self.subject)
 
+    def failed(self, tx: Tx, why: str) -> None:
+        """It ends all the same: what is left on its host, a reconciler removes."""
+        forget(tx, self.subject)
+
 
 def delete(tx: Tx, row: Row, request_id: str | None) -> None:
     """Begin the end of a server: whatever else was being done to it stops here."""

@@ -6,7 +6,7 @@ import datetime as dt
 
 from ... import network
 from ...kernel.db import Tx
-from ...kernel.work import Saga, step
+from ...kernel.work import Saga, StepFailed, step
 from ..servers.tables import nics, servers
 from .tell import tell
 from .volumes import update_machine
@@ -38,24 +38,41 @@ class AttachInterface(Saga):
 
 
 class DetachInterface(Saga):
-    """Takes the card from the guest, then the port from the host."""
+    """Takes the card from the guest, then the port from the host. `card` is its row, kept for as long as it may have to
+    come back."""
 
     deadline = dt.timedelta(minutes=5)
 
     @step
     def forget(self, tx: Tx) -> dict:
         card = tx.get(nics, server_id=self.subject, port_id=self.state["port"])
-        if card is not None:
-            tx.delete(nics, id=card.id)
-        return {"ours": card.ours if card else self.state.get("ours", False)}
+        if card is None:
+            raise StepFailed(f"Port id {self.state['port']} not found.")
+        tx.delete(nics, id=card.id)
+        return {"card": {name: getattr(card, name) for name in ("id", "position", "tag", "ours")}}
+
+    @forget.undo
+    def forget(self, tx: Tx) -> None:
+        self._put_back(tx)
 
     @step
     async def unplug(self) -> None:
         await tell(self)
         await update_machine(self)
 
+    @unplug.undo
+    async def unplug(self) -> None:
+        await self.runtime.db.write(self._put_back)
+        await tell(self)
+        await update_machine(self)
+
     def succeeded(self, tx: Tx) -> None:
-        network.release_port(tx, self.state["port"], delete=self.state["ours"])
+        network.release_port(tx, self.state["port"], delete=self.state["card"]["ours"])
+
+    def _put_back(self, tx: Tx) -> None:
+        card = self.state.get("card")
+        if card and tx.get(nics, id=card["id"]) is None:
+            tx.insert(nics, server_id=self.subject, port_id=self.state["port"], **card)
 
 
 def forget_card(tx: Tx, server_id: str, port_id: str) -> None:

@@ -63,18 +63,20 @@ class ResizeServer(_Reshape):
 
 
 class RevertResize(_Reshape):
-    @step
-    async def halt(self) -> None:
-        await power_off(self)
+    """`flavor` is what the server was resized to, and stays where it cannot go back."""
+
+    halt = ResizeServer.halt
 
     @step
     def reshape(self, tx: Tx) -> None:
         row = tx.get(servers, id=self.subject)
         reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
 
-    @step
-    async def boot(self) -> None:
-        await self.power_on()
+    @reshape.undo
+    def reshape(self, tx: Tx) -> None:
+        reshape(tx, self.subject, self.state["flavor"], Task.RESIZE_FINISH)
+
+    boot = ResizeServer.boot
 
     def succeeded(self, tx: Tx) -> None:
         row = tx.get(servers, id=self.subject)
@@ -83,7 +85,7 @@ class RevertResize(_Reshape):
         tx.update(servers, row.id, task_state=None, resize=None, **settled_state(row))
 
     def failed(self, tx: Tx, why: str) -> None:
-        tx.update(servers, self.subject, vm_state=Vm.ERROR, task_state=None, fault=fault(why))
+        tx.update(servers, self.subject, task_state=None, fault=fault(why))
 
 
 def reshape(tx: Tx, id: str, flavor: dict[str, t.Any], task: Task) -> None:

@@ -15,6 +15,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from ..errors import Unavailable
 from .transaction import Tx
 
 Result = t.TypeVar("Result")
@@ -35,7 +36,8 @@ class Database:
     @contextlib.contextmanager
     def begin(self, write: bool = True) -> t.Iterator[Tx]:
         """A transaction in this thread, for what has no event loop."""
-        with self.engine.connect().execution_options(write=write) as connection, connection.begin():
+        options = {"write": write} if self.embedded else {"write": write, "postgresql_readonly": not write}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             tx = Tx(connection)
             yield tx
         for topic in tx.nudges:
@@ -49,10 +51,10 @@ class Database:
                 with self.begin(write) as tx:
                     return fn(tx)
             except sa.exc.OperationalError as error:
-                if not _lost_race(error) or attempt == ATTEMPTS - 1:
+                if not _lost_race(error):
                     raise
                 time.sleep(random.uniform(0, 0.004 * 2**min(attempt, 6)))
-        raise AssertionError("unreachable")
+        raise Unavailable(f"The database was too busy: {ATTEMPTS} attempts lost to other requests. Try again.")
 
     async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
         """Run `fn` in a writing transaction, in the write lane."""

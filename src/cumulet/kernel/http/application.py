@@ -137,13 +137,23 @@ class Application:
             _authorize(request, operation, params, tx)
 
         await db.read(admit)
-        arguments = _arguments(request, operation, body)
-        return self._success(request, operation, await operation.fn(request, **params, **arguments))
+        key = _idempotency_key(request, operation)
+        if key and (before := await db.write(lambda tx: idempotency.begin(tx, request, key, raw))):
+            return before
+        try:
+            arguments = _arguments(request, operation, body)
+            response = self._success(request, operation, await operation.fn(request, **params, **arguments))
+        except BaseException:
+            if key:
+                await db.write(lambda tx: idempotency.drop(tx, request, key))
+            raise
+        if key:
+            await db.write(lambda tx: (idempotency.drop(tx, request, key), idempotency.keep(tx, request, key, raw, response)))
+        return response
 
     def _in_transaction(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes, tx: Tx) -> Response:
         _authorize(request, operation, params, tx)
-        mine = operation.method == "POST" and operation.write and request.context.user_id is not None
-        key = request.headers.get("idempotency-key") if mine else None  # a stranger's answer may be a token, which is nobody else's
+        key = _idempotency_key(request, operation)
         if key and (before := idempotency.find(tx, request, key, raw)):
             return before
         result = operation.fn(tx, request, **params, **_arguments(request, operation, body))
@@ -206,6 +216,12 @@ def _authorize(request: Request, operation: Operation, params: dict[str, str], t
     _authenticate(request, tx)
     target = operation.target(tx, request, **params) if operation.target else None
     request.enforce(operation.policy, target)
+
+
+def _idempotency_key(request: Request, operation: Operation) -> str | None:
+    """The key of a POST that is to happen once. A stranger has none: their answer may be a token, which is nobody else's."""
+    mine = operation.method == "POST" and operation.write and not operation.raw and request.context.user_id is not None
+    return request.headers.get("idempotency-key") if mine else None
 
 
 def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str, t.Any]:

@@ -15,12 +15,16 @@ from starlette.responses import Response
 
 from .. import clock
 from ..db import Tx, table
-from ..errors import BadRequest
+from ..errors import BadRequest, Conflict
 
 if t.TYPE_CHECKING:
     from .request import Request
 
 KEEP = dt.timedelta(hours=24)
+UNDER_WAY = 0
+"""The status of a request that has no answer yet."""
+ABANDONED = dt.timedelta(minutes=5)
+"""After this time a request without an answer has died with its process."""
 
 idempotency_keys = table(
     "idempotency_keys",
@@ -39,11 +43,27 @@ def find(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
     if len(key) > 255 or not key.isprintable():
         raise BadRequest("Idempotency-Key must be printable text of at most 255 characters.")
     row = tx.get(idempotency_keys, owner=_owner(request), key=key)
-    if row is None:
+    if row is None or (row.status == UNDER_WAY and row.created_at < clock.now() - ABANDONED):
         return None
+    if row.status == UNDER_WAY:
+        raise Conflict("A request with this Idempotency-Key is under way.")
     if row.fingerprint != _fingerprint(request, raw):
         raise BadRequest("This Idempotency-Key came with another request before; use a new one for a new request.")
     return Response(row.body, row.status, {**row.headers, "Idempotency-Replayed": "true"})
+
+
+def begin(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
+    """For work that no transaction holds: the answer that this key got before, or a mark that its request is under way."""
+    before = find(tx, request, key, raw)
+    if before is None:
+        drop(tx, request, key)
+        keep(tx, request, key, raw, Response(status_code=UNDER_WAY))
+    return before
+
+
+def drop(tx: Tx, request: Request, key: str) -> None:
+    """Forget a key: its request came to nothing."""
+    tx.delete(idempotency_keys, owner=_owner(request), key=key)
 
 
 def keep(tx: Tx, request: Request, key: str, raw: bytes, response: Response) -> None:

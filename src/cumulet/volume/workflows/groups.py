@@ -49,6 +49,11 @@ class Following(Saga):
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(self.owner, self.subject, status="error")
 
+    def end(self, tx: Tx) -> None:
+        """The row goes, whatever keeps its members: they are by themselves from now on."""
+        tx.update(self.members, {self.key: self.subject}, **{self.key: None})
+        tx.delete(self.owner, id=self.subject)
+
 
 class FillGroup(Following):
     deadline = dt.timedelta(hours=2)
@@ -71,7 +76,10 @@ class DeleteGroup(Following):
         await self.gone()
 
     def succeeded(self, tx: Tx) -> None:
-        tx.delete(groups, id=self.subject)
+        self.end(tx)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        self.end(tx)
 
 
 class CreateGroupSnapshot(Following):
@@ -95,4 +103,7 @@ class DeleteGroupSnapshot(Following):
         await self.gone()
 
     def succeeded(self, tx: Tx) -> None:
-        tx.delete(group_snapshots, id=self.subject)
+        self.end(tx)
+
+    def failed(self, tx: Tx, why: str) -> None:
+        self.end(tx)

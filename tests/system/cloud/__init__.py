@@ -1,0 +1,1 @@
+"""Whole clouds, each in a network namespace of the tests' own."""
