@@ -76,7 +76,13 @@ def test_no_two_operations_answer_the_same_request():
         for op in api.operations:
             for path in api.paths(op):
                 seen.setdefault((op.method, re.sub(r"\{[^}]*\}", "{}", path), op.action), []).append(op)
-    twice = [(a.name, b.name) for group in seen.values() for i, a in enumerate(group) for b in group[:i] if a.first <= b.last and b.first <= a.last]
+    twice = [
+        (a.name, b.name)
+        for group in seen.values()
+        for i, a in enumerate(group)
+        for b in group[:i]
+        if a.first <= b.last and b.first <= a.last
+    ]
     assert twice == []
 
 

@@ -39,8 +39,13 @@ def extend_volume(a: Actor) -> Scene:
 
 @scene("ExtendVolume", "attached")
 def extend_attached_volume(a: Actor) -> Scene:
-    _, volume = a.server_with_volume()
-    return _volume_action(a, volume, "in-use", "error_extending", os__extend={"new_size": 2})
+    server, volume = a.server_with_volume()
+
+    def begin() -> str:
+        a.act("volumes", volume, os__extend={"new_size": 2})
+        return server
+
+    return Scene("servers", begin, "in-use", "error_extending", lambda _: a.status("volumes", volume))
 
 
 @scene("CreateSnapshot")

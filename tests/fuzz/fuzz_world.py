@@ -82,7 +82,9 @@ class World:
         """Make a case's request, often with known ids in its path, a body that works, or something odd about it."""
         self._disturb(caller, case)
         kwargs = case.as_transport_kwargs(base_url="http://cloud")
-        prepared = requests.Request(**{k: kwargs[k] for k in ("method", "url", "headers", "params", "json", "data", "files") if k in kwargs}).prepare()
+        prepared = requests.Request(
+            **{k: kwargs[k] for k in ("method", "url", "headers", "params", "json", "data", "files") if k in kwargs}
+        ).prepare()
         prepared.headers["X-Auth-Token"] = caller.token or ""
         headers = [(_bytes(name), _bytes(value)) for name, value in prepared.headers.items()]
         content = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from ..kernel import clock, ids
 from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
-from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Request, TooLarge, Unavailable, UnsupportedMediaType
+from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Request, TooLarge, Unavailable
 from ..kernel.runtime import Runtime
 from . import api, policy
 from .formats import UnsafeImage, check
@@ -23,18 +23,17 @@ from .stores.base import Stored as Kept
 from .stores.file import FileStore
 
 BEAT = 10.0
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(409, 413, 415), raw=True)
+@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 413), raw=True,
+        media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/octet-stream":
-        raise UnsupportedMediaType(f"Unsupported Content-Type {request.headers.get('content-type')}: application/octet-stream is expected.")
     db = request.runtime.db
     row = await db.write(lambda tx: _begin(tx, request, id))
     try:
@@ -48,7 +47,7 @@ async def upload(request: Request, id: str) -> None:
         raise NotFound(f"Image {id} was deleted while its data was being uploaded.")
 
 
-@api.op("GET", "/images/{id}/file", policy=policy.DOWNLOAD, target=_target, errors=(204, 403, 416))
+@api.op("GET", "/images/{id}/file", policy=policy.DOWNLOAD, target=_target, errors=(204, 206, 403, 404, 416, 503))
 async def download(request: Request, id: str) -> Response:
     """Download an image's data, or a range of it."""
     row = await request.runtime.db.read(lambda tx: visible(tx, request, id))

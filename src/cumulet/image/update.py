@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import BadRequest, Conflict, Forbidden, Request, UnsupportedMediaType
+from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, policy
 from .attributes import BASE, READ_ONLY, checked, may_become
 from .images import images, view, visible
@@ -19,12 +19,9 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409, 415))
+@api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409), media=MEDIA)
 def update(tx: Tx, request: Request, id: str, body: list) -> dict:
     """Change an image's attributes and properties, by a list of operations; all of them happen or none."""
-    media = request.headers.get("content-type", "").partition(";")[0]
-    if media not in MEDIA:
-        raise UnsupportedMediaType(f"Unsupported Content-Type {media}: {MEDIA[0]} is expected.")
     row = visible(tx, request, id)
     patch = _Patch(request, row)
     for operation in body:

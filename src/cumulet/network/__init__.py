@@ -13,6 +13,7 @@ __getattr__ = lazily(
     ports__operations="find_port",
     ports__servers="allocate_port bind_port claim_port release_port unbind_port",
     security_groups__groups="named_groups",
+    auto_allocated_topology="auto_network",
     external="add_external",
     hosts="host_event",
     reconcile__hosts="realize",

@@ -12,7 +12,10 @@ from ..kernel.http import UNSET, BadRequest, Conflict, Page, Reply, Request, Uns
 from .bodies import Attributes, Json, ProjectId, Text, answer, one, one_or_many
 from .resource import attribute_rules, change, check_revision, find, listed, own, owner, remove, target
 from .service import ADMIN, MEMBER, READER, api
+from .sharing import by_shared, given_to, share, shared_with
 from .tables import address_scopes, subnetpools
+
+KIND = "address_scope"
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -56,19 +59,20 @@ api.rule("update_address_scope:shared", ADMIN, "Share an address scope.")
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create an address scope, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "address_scope", "address_scopes", AddressScopeCreate)]
-    return Reply(answer(body, "address_scope", "address_scopes", _views(rows)))
+    return Reply(answer(body, "address_scope", "address_scopes", _views(tx, request, rows)))
 
 
 @api.op("GET", "/address-scopes", policy=GET, reply="address_scopes")
 def index(tx: Tx, request: Request) -> Page:
     """List the project's address scopes, and the shared ones."""
-    return listed(tx, request, address_scopes, "address_scopes", _views, visible=visible(request.context))
+    return listed(tx, request, address_scopes, "address_scopes", lambda rows: _views(tx, request, rows), visible=visible(request.context),
+                  special={"shared": by_shared(address_scopes.c.id, KIND, request.context.project_id)})  # fmt: skip
 
 
 @api.op("GET", "/address-scopes/{id}", policy=GET, reply="address_scope", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> AddressScope:
     """Show an address scope."""
-    return _views([find_scope(tx, request.context, id)])[0]
+    return _views(tx, request, [find_scope(tx, request.context, id)])[0]
 
 
 @api.op("PUT", "/address-scopes/{id}", policy=UPDATE, reply="address_scope", errors=(404, 412))
@@ -77,12 +81,15 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> AddressScope:
     row = _owned(tx, request, id, UPDATE)
     given = one(body, "address_scope", AddressScopeUpdate).given()
     attribute_rules(request, UPDATE, given, {}, target(row))
-    if row.shared and given.get("shared") is False:
+    shared = given.pop("shared", None)
+    if shared is False and shared_with(tx, KIND, [id], request.context.project_id):
         raise BadRequest(
             f"Unable to update address scope {id} : Shared address scope can't be unshared.",
             kind="AddressScopeUpdateError",
         )
-    return _views([change(tx, request, address_scopes, row, **given)])[0]
+    if shared:
+        share(tx, KIND, row)
+    return _views(tx, request, [change(tx, request, address_scopes, row, **given)])[0]
 
 
 @api.op("DELETE", "/address-scopes/{id}", policy=DELETE, status=204, errors=(404, 409, 412))
@@ -99,7 +106,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 
 
 def visible(context: Context) -> sa.ColumnElement[bool]:
-    return sa.or_(own(context, address_scopes), address_scopes.c.shared)
+    return sa.or_(own(context, address_scopes), address_scopes.c.id.in_(given_to(KIND, context.project_id)))
 
 
 def find_scope(tx: Tx, context: Context, id: str) -> Row:
@@ -118,20 +125,19 @@ def _create(tx: Tx, request: Request, wanted: AddressScopeCreate) -> Row:
     project = owner(request, given)
     of = {"project_id": project, "tenant_id": project}
     request.enforce(CREATE, of)
-    defaults = {"shared": False, "description": ""}
-    attribute_rules(request, CREATE, given, {}, of, defaults)
-    return tx.insert(address_scopes, **defaults | given, project_id=project)
+    attribute_rules(request, CREATE, given, {}, of, {"shared": False})
+    shared = given.pop("shared", False)
+    row = tx.insert(address_scopes, **given, description="", project_id=project)
+    if shared:
+        share(tx, KIND, row)
+    return row
 
 
-def _views(rows: list[Row]) -> list[AddressScope]:
+def _views(tx: Tx, request: Request, rows: list[Row]) -> list[AddressScope]:
+    shared = shared_with(tx, KIND, [row.id for row in rows], request.context.project_id)
     return [
         AddressScope(
-            id=r.id,
-            name=r.name,
-            tenant_id=r.project_id,
-            project_id=r.project_id,
-            ip_version=r.ip_version,
-            shared=r.shared,
-        )
-        for r in rows
-    ]
+            id=row.id, name=row.name, tenant_id=row.project_id, project_id=row.project_id, ip_version=row.ip_version,
+            shared=row.id in shared,
+        ) for row in rows
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from ..kernel.db import Tx
+from .sharing import EXTERNAL, share
 from .tables import allocation_pools, networks, subnets
 
 
@@ -12,9 +13,10 @@ def add_external(tx: Tx, *, project_id: str, name: str, cidr: str, gateway: str)
     """A flat network on the physical network of its own name, with one subnet without DHCP: addresses from the tenth on,
     the machine's own being `gateway`."""
     network = tx.insert(
-        networks, project_id=project_id, name=name, description="", admin_state_up=True, shared=False, external=True, is_default=True,
+        networks, project_id=project_id, name=name, description="", admin_state_up=True, external=True, is_default=True,
         mtu=1500, port_security_enabled=True, network_type="flat", physical_network=name, dns_domain="", availability_zone_hints=[],
     )  # fmt: skip
+    share(tx, "network", network, EXTERNAL)
     subnet = tx.insert(
         subnets, project_id=project_id, name=f"{name}-subnet", description="", network_id=network.id, ip_version=4, cidr=cidr,
         gateway_ip=gateway, enable_dhcp=False, dns_nameservers=[], host_routes=[], service_types=[], dns_publish_fixed_ip=False,

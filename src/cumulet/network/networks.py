@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import typing as t
 
 import msgspec
@@ -13,6 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Conflict, NotFound, Page, Reply, Request, UnsetType
 from . import quotas
 from .bodies import Attributes, Json, ProjectId, Text, answer, one, one_or_many
+from .provider import MTU, choose
 from .resource import (
     StandardView,
     attribute_rules,
@@ -27,17 +27,15 @@ from .resource import (
     target,
 )
 from .service import ADMIN, MEMBER, READER, api
-from .tables import networks, ports, subnetpools, subnets, tags
+from .sharing import ALL, EXTERNAL, SHARED, by_shared, given_to, losers, share, shared_with
+from .tables import networks, ports, rbac_policies, subnetpools, subnets, tags
 from .tags import taggable
 
 quotas.counted("network", networks, 100)
 
 ZONE = "nova"
 """The availability zone of networks and routers."""
-MTU = {"vxlan": 1450, "vlan": 1500, "flat": 1500, "local": 1500}
-"""The largest MTU of each type over links of 1500: a VXLAN packet carries 50 octets more (RFC 7348)."""
 MTU_LEAST = 68
-SEGMENTS = {"vlan": (1, 4094), "vxlan": (1, 2**24 - 1)}
 DHCP_OWNER = "network:dhcp"
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -122,7 +120,9 @@ def create(tx: Tx, request: Request, body: Json) -> Reply:
 def index(tx: Tx, request: Request) -> Page:
     """List the networks of the caller's project, and the shared and external ones."""
     return listed(tx, request, networks, "networks", lambda rows: views(tx, request, rows),
-                  visible=visible(request.context), columns=COLUMNS, special={"status": _of_status})  # fmt: skip
+                  visible=visible(request.context), columns=COLUMNS, special={
+                      "status": _of_status, "shared": by_shared(networks.c.id, "network", request.context.project_id),
+                  })  # fmt: skip
 
 
 @api.op("GET", "/networks/{id}", policy=GET, reply="network", errors=(404,))
@@ -140,7 +140,9 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Network:
     attribute_rules(request, UPDATE, given, COLUMNS, target(row))
     _check_change(tx, row, given)
     given.pop("qos_policy_id", None)
+    shared, external = given.pop("shared", None), given.get("external")
     changed = change(tx, request, networks, row, **given)
+    _share(tx, row, shared, external if external != row.external else None)
     tx.nudge("network")
     return views(tx, request, [changed])[0]
 
@@ -151,21 +153,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     row = find_network(tx, request.context, id)
     request.enforce(DELETE, target(row))
     check_revision(request, row)
-    for fn in BEFORE_DELETE:
-        fn(tx, row)
-    busy = tx.all(sa.select(ports.c.id).where(ports.c.network_id == id, ports.c.device_owner != DHCP_OWNER).limit(5))
-    if busy:
-        names = ", ".join(port.id for port in busy)
-        raise Conflict(
-            f"Unable to complete operation on network {id}. There are one or more ports still in use on the network, "
-            f"id for these ports is {names}.", kind="NetworkInUse",
-        )  # fmt: skip
-    for part in (ports, subnets):
-        parts = sa.select(part.c.id).where(part.c.network_id == id)
-        tx.execute(sa.delete(tags).where(tags.c.resource_id.in_(parts)))
-        tx.delete(part, network_id=id)
-    remove(tx, networks, id)
-    tx.nudge("network")
+    drop_network(tx, row)
 
 
 BeforeDelete = t.Callable[[Tx, Row], None]
@@ -190,7 +178,7 @@ def visible(context: Context) -> sa.ColumnElement[bool]:
 
 def visible_to(project_id: str | None) -> sa.ColumnElement[bool]:
     """Which networks a project's members see."""
-    return sa.or_(networks.c.project_id == project_id, networks.c.shared, networks.c.external)
+    return sa.or_(networks.c.project_id == project_id, networks.c.id.in_(given_to("network", project_id)))
 
 
 def find_network(tx: Tx, context: Context, id: str) -> Row:
@@ -200,8 +188,54 @@ def find_network(tx: Tx, context: Context, id: str) -> Row:
 
 def usable_networks(tx: Tx, project_id: str) -> list[Row]:
     """The networks that a project's servers are put on where none is named: its own and shared ones, not external."""
-    mine = sa.or_(networks.c.project_id == project_id, networks.c.shared)
+    mine = sa.or_(networks.c.project_id == project_id, networks.c.id.in_(given_to("network", project_id, SHARED)))
     return tx.all(sa.select(networks).where(mine, ~networks.c.external).order_by(networks.c.created_at, networks.c.id))
+
+
+def add_network(tx: Tx, project_id: str, **given: t.Any) -> Row:
+    """A new network with these attributes, the rest by default. Raises Conflict (quota, numbers), BadRequest."""
+    quotas.check(tx, project_id, "network")
+    segment = choose(tx, given)
+    _check_mtu(given, segment["network_type"])
+    _check_default(tx, given, None)
+    given.pop("qos_policy_id", None)
+    values = {**DEFAULTS, "availability_zone_hints": [], "mtu": MTU[segment["network_type"]], **given, **segment}
+    shared = values.pop("shared")
+    row = tx.insert(networks, **values, project_id=project_id)
+    _share(tx, row, shared, row.external)
+    return row
+
+
+def drop_network(tx: Tx, row: Row) -> None:
+    """Remove a network with its subnets. Raises Conflict where ports are on it that the cloud did not make by itself."""
+    for fn in BEFORE_DELETE:
+        fn(tx, row)
+    busy = tx.all(sa.select(ports.c.id).where(ports.c.network_id == row.id, ports.c.device_owner != DHCP_OWNER).limit(5))
+    if busy:
+        names = ", ".join(port.id for port in busy)
+        raise Conflict(
+            f"Unable to complete operation on network {row.id}. There are one or more ports still in use on the network, "
+            f"id for these ports is {names}.", kind="NetworkInUse",
+        )  # fmt: skip
+    for part in (ports, subnets):
+        parts = sa.select(part.c.id).where(part.c.network_id == row.id)
+        tx.execute(sa.delete(tags).where(tags.c.resource_id.in_(parts)))
+        tx.delete(part, network_id=row.id)
+    remove(tx, networks, row.id)
+    tx.nudge("network")
+
+
+def become_external(tx: Tx, request: Request, network: Row) -> None:
+    """Make a network external, for whom it is shared with as such. Raises Forbidden."""
+    if not network.external:
+        request.enforce(f"{UPDATE}:router:external", target(network))
+        tx.update(networks, network.id, external=True)
+
+
+def leave_external(tx: Tx, network: Row) -> None:
+    """Make a network internal. Raises Conflict where routers go out by it."""
+    _check_no_gateways(tx, network)
+    tx.update(networks, network.id, external=False, is_default=False)
 
 
 def check_zones(hints: t.Iterable[str]) -> None:
@@ -229,77 +263,17 @@ def _create(tx: Tx, request: Request, wanted: NetworkCreate) -> Row:
     request.enforce(CREATE, of)
     attribute_rules(request, CREATE, given, COLUMNS, of, DEFAULTS)
     check_zones(wanted.availability_zone_hints)
-    quotas.check(tx, project, "network")
-    segment = _segment(tx, given)
-    _check_mtu(given, segment["network_type"])
-    _check_default(tx, given, None)
-    given.pop("qos_policy_id", None)
-    mtu = {"mtu": MTU[segment["network_type"]]}
-    return tx.insert(networks, **DEFAULTS | mtu | given | segment, project_id=project)
+    return add_network(tx, project, **given)
 
 
-def _segment(tx: Tx, given: Json) -> Json:
-    """A new network's provider attributes, chosen where they were not given. Raises BadRequest, Conflict."""
-    kind = given.get("network_type", "vxlan")
-    physical, number = given.get("physical_network") or None, given.get("segmentation_id")
-    if (problem := _segment_problem(kind, physical, number)) is not None:
-        raise BadRequest(f"Invalid input for operation: {problem}.", kind="InvalidInput")
-    if kind in SEGMENTS and number is None:
-        number = _free_segment(tx, kind, physical)
-    if kind != "local" and _segment_taken(tx, kind, physical, [number]):
-        raise _in_use(kind, physical, number)
-    return {"network_type": kind, "physical_network": physical, "segmentation_id": number}
-
-
-def _segment_problem(kind: str, physical: str | None, number: int | None) -> str | None:
-    """Why a network of this type cannot have these attributes."""
-    if kind in ("flat", "vlan") and not physical:
-        return f"physical_network required for {kind} provider network"
-    if kind in ("vxlan", "local") and physical:
-        return f"provider:physical_network specified for {kind} network"
-    if number is None:
-        return None
-    if kind not in SEGMENTS:
-        return f"provider:segmentation_id specified for {kind} network"
-    least, most = SEGMENTS[kind]
-    if not least <= number <= most:
-        return f"segmentation_id of {kind} must be between {least} and {most}, not {number}"
-    return None
-
-
-def _free_segment(tx: Tx, kind: str, physical: str | None) -> int:
-    least, most = SEGMENTS[kind]
-    some = [random.randint(least, most) for _ in range(8)]
-    if free := set(some) - _segment_taken(tx, kind, physical, some):
-        return free.pop()
-    taken = _segment_taken(tx, kind, physical, None)
-    number = next((n for n in range(least, most + 1) if n not in taken), None)
-    if number is None:
-        raise Conflict("Unable to create the network. No tenant network is available for allocation.", kind="NoNetworkAvailable")
-    return number
-
-
-def _segment_taken(tx: Tx, kind: str, physical: str | None, among: t.Sequence[int | None] | None) -> set[int | None]:
-    """Which of these segmentation ids (of all, without `among`) networks of a type have."""
-    c = networks.c
-    statement = sa.select(c.segmentation_id).where(c.network_type == kind)
-    if physical is not None:
-        statement = statement.where(c.physical_network == physical)
-    if among is not None and among != [None]:
-        statement = statement.where(c.segmentation_id.in_(among))
-    return {row.segmentation_id for row in tx.all(statement)}
-
-
-def _in_use(kind: str, physical: str | None, number: int | None) -> Conflict:
-    text, name = {
-        "flat": (f"Unable to create the flat network. Physical network {physical} is in use.", "FlatNetworkInUse"),
-        "vlan": (
-            f"Unable to create the network. The VLAN {number} on physical network {physical} is in use.",
-            "VlanIdInUse",
-        ),
-        "vxlan": (f"Unable to create the network. The tunnel ID {number} is in use.", "TunnelIdInUse"),
-    }[kind]
-    return Conflict(text, kind=name)
+def _share(tx: Tx, row: Row, shared: bool | None, external: bool | None) -> None:
+    """Share a network with all projects, and as an external one, or no more; None leaves it as it is."""
+    if shared is False:
+        tx.delete(rbac_policies, object_id=row.id, action=SHARED, target_project=ALL)
+    if external is False:
+        tx.delete(rbac_policies, object_id=row.id, action=EXTERNAL)
+    for action in (SHARED,) * bool(shared) + (EXTERNAL,) * bool(external):
+        share(tx, "network", row, action)
 
 
 def _check_mtu(given: Json, kind: str) -> None:
@@ -324,19 +298,23 @@ def _check_change(tx: Tx, row: Row, given: Json) -> None:
             )
     _check_mtu(given, row.network_type)
     _check_default(tx, given, row.id)
-    used = sa.select(ports.c.id).where(ports.c.network_id == row.id).limit(1)
-    gateways = ports.c.device_owner.in_(("network:router_gateway", "network:floatingip"))
-    if row.external and given.get("external") is False and tx.first(used.where(gateways)):
-        raise Conflict(
-            f"External network {row.id} cannot be updated to be made non-external, since it has existing gateway "
-            "ports.", kind="ExternalNetworkInUse",
-        )  # fmt: skip
-    foreign = sa.and_(ports.c.project_id.not_in([row.project_id, ""]), ~ports.c.device_owner.startswith("network:"))
-    if row.shared and given.get("shared") is False and tx.first(used.where(foreign)):
+    if row.external and given.get("external") is False:
+        _check_no_gateways(tx, row)
+    everybody = tx.get(rbac_policies, object_id=row.id, action=SHARED, target_project=ALL)
+    if everybody is not None and given.get("shared") is False and losers(tx, "network", SHARED, row, ALL):
         raise Conflict(
             f"Unable to reconfigure sharing settings for network {row.id}. Multiple tenants are using it.",
             kind="InvalidSharedSetting",
         )
+
+
+def _check_no_gateways(tx: Tx, row: Row) -> None:
+    gateways = ports.c.device_owner.in_(("network:router_gateway", "network:floatingip"))
+    if tx.first(sa.select(ports.c.id).where(ports.c.network_id == row.id, gateways).limit(1)):
+        raise Conflict(
+            f"External network {row.id} cannot be updated to be made non-external, since it has existing gateway "
+            "ports.", kind="ExternalNetworkInUse",
+        )  # fmt: skip
 
 
 def _of_status(values: list[str]) -> sa.ColumnElement[bool]:
@@ -346,7 +324,8 @@ def _of_status(values: list[str]) -> sa.ColumnElement[bool]:
 def views(tx: Tx, request: Request, rows: list[Row]) -> list[Network]:
     """The networks as the caller may see them, with a fixed number of queries."""
     tagged, parts = tags_of(tx, rows), _subnets_of(tx, rows)
-    return [_view(request, row, tagged[row.id], parts[row.id]) for row in rows]
+    shared = shared_with(tx, "network", [row.id for row in rows], request.context.project_id)
+    return [_view(request, row, tagged[row.id], parts[row.id], row.id in shared) for row in rows]
 
 
 def _subnets_of(tx: Tx, rows: list[Row]) -> dict[str, list[Row]]:
@@ -360,12 +339,12 @@ def _subnets_of(tx: Tx, rows: list[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _view(request: Request, row: Row, tagged: list[str], parts: list[Row]) -> Network:
+def _view(request: Request, row: Row, tagged: list[str], parts: list[Row], shared: bool) -> Network:
     scopes = {part.ip_version: part.address_scope_id for part in parts}
     of = target(row)
     provider = {column: getattr(row, column) for column, wire in PROVIDER.items() if request.allows(f"get_network:{wire}", of)}
     return Network(
-        **standard_view(row, tagged), admin_state_up=row.admin_state_up, status="ACTIVE", shared=row.shared,
+        **standard_view(row, tagged), admin_state_up=row.admin_state_up, status="ACTIVE", shared=shared,
         external=row.external, is_default=row.is_default if row.external else UNSET, mtu=row.mtu,
         port_security_enabled=row.port_security_enabled, dns_domain=row.dns_domain, subnets=[part.id for part in parts],
         availability_zone_hints=row.availability_zone_hints, availability_zones=[ZONE],

@@ -10,7 +10,7 @@ from ..kernel import clock, ids
 from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, NotFound, Page, PreconditionFailed, Request, View, paged
-from .tables import tags
+from .tables import rbac_policies, tags
 
 INT_MAX = 2**31 - 1
 PAGING = {"limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields"}
@@ -232,8 +232,9 @@ def tags_of(tx: Tx, rows: t.Sequence[Row]) -> dict[str, list[str]]:
 
 
 def remove(tx: Tx, table: sa.Table, id: str) -> None:
-    """Delete a resource with its tags."""
+    """Delete a resource with its tags, and with what shares it."""
     tx.delete(tags, resource_id=id)
+    tx.delete(rbac_policies, object_id=id)
     tx.delete(table, id=id)
 
 

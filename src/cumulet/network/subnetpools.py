@@ -28,11 +28,13 @@ from .resource import (
     target,
 )
 from .service import ADMIN, MEMBER, READER, api
+from .sharing import by_shared, given_to, share, shared_with
 from .tables import subnetpools, subnets
 from .tags import taggable
 
 quotas.counted("subnetpool", subnetpools, -1)
 
+KIND = "subnetpool"
 LEAST = {4: 8, 6: 64}
 """The default for the shortest prefix that may be cut out."""
 
@@ -106,19 +108,20 @@ api.rule("update_subnetpool:is_default", ADMIN, "Change `is_default` of a subnet
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a subnet pool, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "subnetpool", "subnetpools", SubnetpoolCreate)]
-    return Reply(answer(body, "subnetpool", "subnetpools", _views(tx, rows)))
+    return Reply(answer(body, "subnetpool", "subnetpools", _views(tx, request, rows)))
 
 
 @api.op("GET", "/subnetpools", policy=GET, reply="subnetpools")
 def index(tx: Tx, request: Request) -> Page:
     """List the project's subnet pools, and the shared ones."""
-    return listed(tx, request, subnetpools, "subnetpools", lambda rows: _views(tx, rows), visible=visible(request.context))
+    return listed(tx, request, subnetpools, "subnetpools", lambda rows: _views(tx, request, rows), visible=visible(request.context),
+                  special={"shared": by_shared(subnetpools.c.id, KIND, request.context.project_id)})  # fmt: skip
 
 
 @api.op("GET", "/subnetpools/{id}", policy=GET, reply="subnetpool", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> Subnetpool:
     """Show a subnet pool."""
-    return _views(tx, [_found(tx, request, id)])[0]
+    return _views(tx, request, [_found(tx, request, id)])[0]
 
 
 @api.op("PUT", "/subnetpools/{id}", policy=UPDATE, reply="subnetpool", errors=(404, 409, 412))
@@ -131,7 +134,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Subnetpool:
         given["prefixes"] = _widened(row, given["prefixes"])
     merged = {**row._mapping, **given}
     _check(tx, request, merged, row.id)
-    return _views(tx, [change(tx, request, subnetpools, row, **given)])[0]
+    return _views(tx, request, [change(tx, request, subnetpools, row, **given)])[0]
 
 
 @api.op("PUT", "/subnetpools/{id}/add_prefixes", policy=ADD, errors=(404, 409))
@@ -196,7 +199,7 @@ def carve(tx: Tx, context: Context, network_id: str, project_id: str, pool_id: s
 
 
 def visible(context: Context) -> sa.ColumnElement[bool]:
-    return sa.or_(own(context, subnetpools), subnetpools.c.shared)
+    return sa.or_(own(context, subnetpools), subnetpools.c.id.in_(given_to(KIND, context.project_id)))
 
 
 def _found(tx: Tx, request: Request, id: str) -> Row:
@@ -231,7 +234,11 @@ def _create(tx: Tx, request: Request, wanted: SubnetpoolCreate) -> Row:
     lengths = {"min_prefixlen": least, "max_prefixlen": ipam.BITS[version], "default_prefixlen": least}
     values = {**DEFAULTS, **lengths, **given, "prefixes": prefixes, "ip_version": version, "project_id": project}
     _check(tx, request, values, None)
-    return tx.insert(subnetpools, **values)
+    shared = values.pop("shared")
+    row = tx.insert(subnetpools, **values)
+    if shared:
+        share(tx, KIND, row)
+    return row
 
 
 def _bad(text: str) -> BadRequest:
@@ -349,11 +356,11 @@ def _check_quota(pool: Row, project_id: str, taken: list[Row], length: int) -> N
         raise Conflict("Per-tenant subnet pool prefix quota exceeded.", kind="SubnetPoolQuotaExceeded")
 
 
-def _views(tx: Tx, rows: list[Row]) -> list[Subnetpool]:
-    tagged = tags_of(tx, rows)
+def _views(tx: Tx, request: Request, rows: list[Row]) -> list[Subnetpool]:
+    tagged, shared = tags_of(tx, rows), shared_with(tx, KIND, [row.id for row in rows], request.context.project_id)
     return [
         Subnetpool(
-            **standard_view(row, tagged[row.id]), ip_version=row.ip_version, prefixes=row.prefixes, shared=row.shared,
+            **standard_view(row, tagged[row.id]), ip_version=row.ip_version, prefixes=row.prefixes, shared=row.id in shared,
             default_prefixlen=str(row.default_prefixlen), min_prefixlen=str(row.min_prefixlen),
             max_prefixlen=str(row.max_prefixlen), default_quota=row.default_quota, is_default=row.is_default,
             address_scope_id=row.address_scope_id,

@@ -34,11 +34,21 @@ tags = table(
 )
 """Tags of every kind of resource; a resource takes its own with it when it goes."""
 
+rbac_policies = table(
+    "rbac_policies",
+    sa.Column("project_id", sa.String(64), nullable=False, index=True),
+    sa.Column("object_type", sa.String(32), nullable=False),
+    sa.Column("object_id", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("target_project", sa.String(64), nullable=False, index=True),
+    unique={("object_id", "action", "target_project"): ("An RBAC policy already exists with those values.", "DuplicateRbacPolicy")},
+)
+"""With whom resources of several kinds are shared; a resource takes them with it when it goes. A target of "*" is all projects."""
+
 address_scopes = table(
     "address_scopes",
     *standard(),
     sa.Column("ip_version", sa.Integer, nullable=False),
-    sa.Column("shared", sa.Boolean, nullable=False),
 )
 
 subnetpools = table(
@@ -50,7 +60,6 @@ subnetpools = table(
     sa.Column("min_prefixlen", sa.Integer, nullable=False),
     sa.Column("max_prefixlen", sa.Integer, nullable=False),
     sa.Column("default_quota", sa.Integer),
-    sa.Column("shared", sa.Boolean, nullable=False),
     sa.Column("is_default", sa.Boolean, nullable=False),
     sa.Column("address_scope_id", sa.String(64), sa.ForeignKey("address_scopes.id"), index=True),
 )
@@ -59,7 +68,6 @@ networks = table(
     "networks",
     *standard(),
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
-    sa.Column("shared", sa.Boolean, nullable=False),
     sa.Column("external", sa.Boolean, nullable=False),
     sa.Column("is_default", sa.Boolean, nullable=False),
     sa.Column("mtu", sa.Integer, nullable=False),

@@ -12,6 +12,8 @@ from ..kernel.config import Config
 GUESTS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "genisoimage": "genisoimage"}
 NETWORKS = {"dnsmasq": "dnsmasq-base", "nft": "nftables", "ip": "iproute2", "nsenter": "util-linux", "radvd": "radvd"}
 """Programs that the drivers run -> the Debian packages that have them."""
+ROOM_MIB = 64
+"""Less free space than this, and not even the database can be written."""
 BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
@@ -25,6 +27,9 @@ class Finding(t.NamedTuple):
 
 def missing(config: Config) -> t.Iterator[Finding]:
     """What of it is not there."""
+    existing = next(path for path in (config.root, *config.root.parents) if path.exists())
+    if (free := shutil.disk_usage(existing).free >> 20) < ROOM_MIB:
+        yield Finding(f"The disk is full: {existing} has {free} MiB free, a cloud needs {ROOM_MIB} MiB to start.", f"df -h {existing}")
     real = [flag for flag, simulated in _drivers(config).items() if not simulated]
     if real and os.getuid() != 0:
         yield Finding(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -89,7 +88,7 @@ def test_other_settings_than_those_that_run(cloud):
     assert cloud.command("status").returncode == 0
 
 
-def test_a_directory_that_cannot_be_written(cloud):
+def test_a_directory_that_cannot_be_written(cloud, readable):
     done = as_nobody(cloud, "up", "--detach", *SIMULATED)
     assert done.returncode == 1
     assert f"{cloud.data} cannot be written by this user" in done.stderr
@@ -99,10 +98,10 @@ def test_a_data_directory_that_is_a_file(cloud, tmp_path):
     (tmp_path / "file").touch()
     done = Cloud(tmp_path / "file").command("up", "--detach", *SIMULATED)
     assert done.returncode == 1
-    assert "file is not a directory: name another one with --data" in done.stderr
+    assert "Not a directory: name another directory with --data" in done.stderr
 
 
-def test_without_privilege_real_guests_are_refused_and_simulated_ones_run(cloud):
+def test_without_privilege_real_guests_are_refused_and_simulated_ones_run(cloud, readable):
     cloud.data.chmod(0o777)
     done = as_nobody(cloud, "up", "--detach")
     assert done.returncode == 1
@@ -121,14 +120,14 @@ def test_a_full_disk(cloud):
     argv = [sys.executable, "-m", "cumulet", "up", "--detach", *SIMULATED, "--data", str(cloud.data)]
     done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(cloud.data), *argv], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert re.search("No space left on device|disk is full", done.stderr), done.stderr
+    assert "The disk is full" in done.stderr
 
 
 def test_programs_that_are_missing_are_named_before_anything_starts(cloud, tmp_path):
     (tmp_path / "bin").mkdir()
     for program in ("ip", "qemu-img", "genisoimage", "nft", "nsenter", "modprobe", "useradd"):
         if found := shutil.which(program):
-            (tmp_path / "bin" / program).symlink_to(found)
+            shutil.copy(found, tmp_path / "bin" / program)
     script = 'mount --bind "$1" /usr/sbin; mount --bind "$1" /usr/bin; shift; exec "$@"'
     argv = [sys.executable, "-m", "cumulet", "up", "--detach", "--data", str(cloud.data)]
     done = subprocess.run(
@@ -222,6 +221,15 @@ def test_doctor_names_what_is_wrong_and_what_to_run(cloud):
 
 
 NOBODY = 65534
+
+
+@pytest.fixture
+def readable() -> None:
+    """Leaves a test out where the interpreter is in a directory that only root may enter."""
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip(f"{sys.executable} cannot be run by other users than root")
 
 
 def as_nobody(cloud: Cloud, *words: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,9 @@ from cumulet.kernel.http import paged
 
 items = table("test_paging", sa.Column("name", sa.String(8)), sa.Column("size", sa.Integer))
 ROWS = st.lists(st.tuples(st.sampled_from([None, "a", "b", "B", "ü"]), st.sampled_from([None, 0, 1, 2])), max_size=12)
-ORDER = st.lists(st.tuples(st.sampled_from(["name", "size", "id"]), st.sampled_from(["asc", "desc"])), max_size=3, unique_by=lambda pair: pair[0])
+ORDER = st.lists(
+    st.tuples(st.sampled_from(["name", "size", "id"]), st.sampled_from(["asc", "desc"])), max_size=3, unique_by=lambda pair: pair[0]
+)
 
 
 @pytest.fixture
@@ -78,7 +80,12 @@ def test_a_list_backwards(db: Database):
 
 @pytest.mark.parametrize(
     ("order", "limit", "marker", "told"),
-    [([("nothing", "asc")], None, None, "nothing"), ([("name", "up")], None, None, "up"), ([], -1, None, "limit"), ([], None, "none", "none")],
+    [
+        ([("nothing", "asc")], None, None, "nothing"),
+        ([("name", "up")], None, None, "up"),
+        ([], -1, None, "limit"),
+        ([], None, "none", "none"),
+    ],
 )
 def test_what_is_no_page_is_refused(db: Database, order: list, limit: int | None, marker: str | None, told: str):
     with db.begin(write=False) as tx, pytest.raises(BadRequest, match=told):

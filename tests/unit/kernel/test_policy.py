@@ -69,7 +69,7 @@ def test_an_operators_rule_wins():
 
 @pytest.mark.parametrize("check", ["role:admin or", "and role:admin", "(role:admin", "role:admin)", "role:a role:b", "admin", "not", "()"])
 def test_a_rule_that_cannot_be_read_is_told_by_its_name(check: str):
-    with pytest.raises(PolicyError, match="^it: "):
+    with pytest.raises(PolicyError, match=r"^it: "):
         Policy([Rule("it", check)])
 
 

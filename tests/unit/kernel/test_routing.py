@@ -8,7 +8,15 @@ from cumulet.kernel.db import Tx
 from cumulet.kernel.http import Api, Dialect, Request
 from cumulet.kernel.http.routing import Routes
 
-PATHS = ("/things", "/things/detail", "/things/{id}", "/things/{id}/tags/{tag}", "/things/{thing_id}/parts", "/files/{name}", "/files/{rest:path}")
+PATHS = (
+    "/things",
+    "/things/detail",
+    "/things/{id}",
+    "/things/{id}/tags/{tag}",
+    "/things/{thing_id}/parts",
+    "/files/{name}",
+    "/files/{rest:path}",
+)
 
 
 @pytest.fixture(scope="module")

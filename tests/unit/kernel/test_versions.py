@@ -61,7 +61,9 @@ def test_versions_are_numbers_not_texts(major: int, minor: int):
     assert version(f"{major}.{minor}") == (major, minor)
 
 
-@pytest.mark.parametrize("text", ["", "2", "2.", ".1", "2.01", "02.1", "0.1", "2.1.1", "v2.1", "2.-1", " 2.1", "2.1\n", "latest", "9" * 5000 + ".1"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "2.", ".1", "2.01", "02.1", "0.1", "2.1.1", "v2.1", "2.-1", " 2.1", "2.1\n", "latest", "9" * 5000 + ".1"]
+)
 def test_what_is_no_version(text: str):
     with pytest.raises(ValueError):
         version(text)

@@ -19,7 +19,7 @@ from ..workflows.power import PowerServer
 
 log = get_logger("power")
 
-SEEN = {"running": states.RUNNING, "paused": states.PAUSED, "suspended": states.SUSPENDED, "stopped": states.SHUTDOWN, "crashed": states.CRASHED}
+SEEN = {"running": states.RUNNING, "paused": states.PAUSED, "suspended": states.SHUTDOWN, "stopped": states.SHUTDOWN, "crashed": states.CRASHED}
 EXPECTED = {Vm.ACTIVE: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped", Vm.RESCUED: "running",
             Vm.RESIZED: "running"}  # fmt: skip
 
@@ -68,14 +68,14 @@ def settle(tx: Tx, host: str, id: str, power: str) -> None:
     if tx.first(sa.select(tasks.c.id).where(tasks.c.subject == id, tasks.c.status == LIVE)):
         return
     if power == EXPECTED[row.vm_state]:
-        if row.power_state != SEEN[power] and row.vm_state != Vm.SUSPENDED:
+        if row.power_state != SEEN[power]:
             tx.update(servers, id, power_state=SEEN[power], updated_at=row.updated_at)
         return
     if power == "crashed" and EXPECTED[row.vm_state] == "running":
         tx.update(servers, id, task_state=states.Task.POWERING_ON)
         PowerServer.start(tx, id, change="start")
         return
-    state = {"running": Vm.ACTIVE, "paused": Vm.PAUSED, "stopped": Vm.STOPPED, "crashed": Vm.STOPPED}.get(power)
+    state = {"running": Vm.ACTIVE, "paused": Vm.PAUSED, "suspended": Vm.SUSPENDED, "stopped": Vm.STOPPED, "crashed": Vm.STOPPED}.get(power)
     if state is not None and row.vm_state not in (Vm.RESIZED, Vm.RESCUED):
         tx.update(servers, id, vm_state=state, power_state=SEEN[power])
 

@@ -141,9 +141,10 @@ def views(tx: Tx, request: Request, rows: t.Sequence[Row], *, detail: bool = Fal
     ids = [row.id for row in rows]
     cards = network.interfaces(tx, ids)
     volumes: dict[str, list[AttachedVolume]] = {}
-    for disk in tx.all(sa.select(block_devices).where(block_devices.c.server_id.in_(ids), block_devices.c.volume_id.is_not(None))
-                       .order_by(block_devices.c.position)):  # fmt: skip
-        volumes.setdefault(disk.server_id, []).append(AttachedVolume(id=disk.volume_id, delete_on_termination=disk.delete_on_termination))
+    b = block_devices.c
+    held = sa.select(b.server_id, b.volume_id, b.delete_on_termination).where(b.server_id.in_(ids), b.volume_id.is_not(None))
+    for server, volume, goes_with_it in tx.all(held.order_by(b.position)):
+        volumes.setdefault(server, []).append(AttachedVolume(id=volume, delete_on_termination=goes_with_it))
     shown = _Shown(tx, request, detail)
     return [shown.server(row, cards.get(row.id, []), volumes.get(row.id, [])) for row in rows]
 
@@ -179,11 +180,10 @@ class _Shown:
     def __init__(self, tx: Tx, request: Request, detail: bool):
         self.tx, self.request, self.detail = tx, request, detail
         self.attributes = request.allows("os_compute_api:os-extended-server-attributes")
-        self.hosts = {s.host: s for s in tx.rows(compute_services, binary=COMPUTE)}
+        self.hosts = {s.host: _host_status(s) for s in tx.rows(compute_services, binary=COMPUTE)}
         self.zones = zones_of_hosts(tx)
 
     def server(self, row: Row, cards: list, volumes: list[AttachedVolume]) -> Server:
-        service = self.hosts.get(row.host)
         shown = status(row.vm_state, row.task_state)
         made = Server(
             id=row.id, name=row.name, status=shown, tenant_id=row.project_id, user_id=row.user_id, metadata=row.metadata,
@@ -209,17 +209,17 @@ class _Shown:
         if self.request.version >= (2, 90):
             made.hostname = row.hostname
         if self.attributes:
-            self._attributes(made, row, service)
+            self._attributes(made, row)
         return made
 
-    def _attributes(self, made: Server, row: Row, service: Row | None) -> None:
+    def _attributes(self, made: Server, row: Row) -> None:
         """What administrators see besides."""
         made.host, made.node = row.host, row.host
         made.instance_name = f"instance-{row.id[:8]}"
         made.reservation_id, made.launch_index, made.hostname = row.reservation_id, row.launch_index, row.hostname
         made.kernel_id = made.ramdisk_id = ""
         made.root_device_name, made.own_data = "/dev/vda", row.user_data
-        made.host_status = "" if service is None else ("MAINTENANCE" if service.disabled else "UP" if is_up(service) else "DOWN")
+        made.host_status = self.hosts.get(row.host, "")
 
     def _image(self, row: Row) -> dict | str:
         if not row.image_id:
@@ -241,3 +241,9 @@ class _Shown:
     def _fault(self, fault: dict) -> Fault:
         details = fault.get("details") if self.request.context.is_admin or fault["code"] != 500 else None
         return Fault(code=fault["code"], message=fault["message"], created=fault["created"], details=details or UNSET)
+
+
+def _host_status(service: Row) -> str:
+    if service.disabled:
+        return "MAINTENANCE"
+    return "UP" if is_up(service) else "DOWN"

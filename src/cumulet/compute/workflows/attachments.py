@@ -6,19 +6,20 @@ import sqlalchemy as sa
 
 from ... import volume
 from ...kernel.db import Row, Tx
-from ...kernel.runtime import Runtime
-from ...kernel.work import Retry, StepFailed
-from ..servers.tables import block_devices, servers
+from ...kernel.work import Retry, Saga, StepFailed
+from ..servers.tables import block_devices
+from .restart import server
 
 
 def volumes_of(tx: Tx, server_id: str) -> list[Row]:
     return tx.all(sa.select(block_devices).where(block_devices.c.server_id == server_id, block_devices.c.volume_id.is_not(None)))
 
 
-async def connect_volumes(runtime: Runtime, server_id: str) -> None:
-    """Make every volume of a server reachable from its host, and write down how. Raises Retry while one is still
+async def connect_volumes(saga: Saga) -> None:
+    """Make every volume of the saga's server reachable from its host, and write down how. Raises Retry while one is still
     being made, StepFailed where one failed."""
-    host, disks = await runtime.db.read(lambda tx: (tx.get(servers, id=server_id).host, volumes_of(tx, server_id)))
+    runtime, host = saga.runtime, (await server(saga)).host
+    disks = await runtime.db.read(lambda tx: volumes_of(tx, saga.subject))
     for disk in disks:
         state = await runtime.db.read(lambda tx, id=disk.volume_id: volume.state(tx, id))
         if state in ("creating", "downloading"):
@@ -26,7 +27,7 @@ async def connect_volumes(runtime: Runtime, server_id: str) -> None:
         if state.startswith("error"):
             raise StepFailed(f"Volume {disk.volume_id} could not be made: its status is {state}.")
         connection = await volume.connect(runtime, disk.volume_id, host)
-        await runtime.db.write(lambda tx, disk=disk, c=connection: attached(tx, disk, c, host))
+        await saga.write(lambda tx, disk=disk, c=connection: attached(tx, disk, c, host))
 
 
 def attached(tx: Tx, disk: Row, connection: dict, host: str) -> None:

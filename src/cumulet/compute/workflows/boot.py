@@ -22,13 +22,13 @@ class BootServer(Saga):
 
     @step
     async def volumes(self) -> None:
-        await self.runtime.db.write(lambda tx: tx.update(servers, self.subject, task_state=Task.NETWORKING))
-        await connect_volumes(self.runtime, self.subject)
+        await self.write(lambda tx: tx.update(servers, self.subject, task_state=Task.NETWORKING))
+        await connect_volumes(self)
 
     @step
     async def network(self) -> None:
         await network.realize(self.runtime, await self._host(), self.subject)
-        await self.runtime.db.write(lambda tx: tx.update(servers, self.subject, task_state=Task.SPAWNING))
+        await self.write(lambda tx: tx.update(servers, self.subject, task_state=Task.SPAWNING))
 
     @step
     async def spawn(self) -> None:

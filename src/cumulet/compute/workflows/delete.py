@@ -14,6 +14,7 @@ from ..server_groups import leave_group
 from ..servers.states import Task
 from ..servers.tables import nics, servers
 from .attachments import volumes_of
+from .interfaces import put_back
 
 PATIENCE = dt.timedelta(minutes=3)
 """How long before the deadline a host that fails is still asked again; after that its reconciler has to clean up."""
@@ -51,6 +52,7 @@ def delete(tx: Tx, row: Row, request_id: str | None) -> None:
     for work in supersede(tx, row.id):
         if queued := work.state.get("image"):
             images.abandon(tx, queued)
+        put_back(tx, row.id, work.state)
     tx.update(servers, row.id, task_state=Task.DELETING)
     DeleteServer.start(tx, row.id, request_id=request_id)
 

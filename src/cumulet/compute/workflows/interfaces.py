@@ -33,7 +33,7 @@ class AttachInterface(Saga):
 
     @plug.undo
     async def plug(self) -> None:
-        await self.runtime.db.write(lambda tx: forget_card(tx, self.subject, self.state["port"]))
+        await self.write(lambda tx: forget_card(tx, self.subject, self.state["port"]))
         await update_machine(self)
 
 
@@ -62,7 +62,7 @@ class DetachInterface(Saga):
 
     @unplug.undo
     async def unplug(self) -> None:
-        await self.runtime.db.write(self._put_back)
+        await self.write(self._put_back)
         await tell(self)
         await update_machine(self)
 
@@ -70,9 +70,14 @@ class DetachInterface(Saga):
         network.release_port(tx, self.state["port"], delete=self.state["card"]["ours"])
 
     def _put_back(self, tx: Tx) -> None:
-        card = self.state.get("card")
-        if card and tx.get(nics, id=card["id"]) is None:
-            tx.insert(nics, server_id=self.subject, port_id=self.state["port"], **card)
+        put_back(tx, self.subject, self.state)
+
+
+def put_back(tx: Tx, server_id: str, state: dict) -> None:
+    """Give a server the card again that a DetachInterface with this state has taken from it."""
+    card = state.get("card")
+    if card and tx.get(nics, id=card["id"]) is None:
+        tx.insert(nics, server_id=server_id, port_id=state["port"], **card)
 
 
 def forget_card(tx: Tx, server_id: str, port_id: str) -> None:

@@ -56,7 +56,7 @@ class PowerServer(Saga):
             grace = {"grace": self.runtime.config.stop_grace_seconds} if change.command == "compute.stop" else {}
             await self.call(row.host, change.command, timeout=120, id=self.subject, **grace)
             return
-        await connect_volumes(self.runtime, self.subject)
+        await connect_volumes(self)
         await tell(self)
         machine = await self.runtime.db.read(lambda tx: describe(tx, self.runtime, self.subject, self.generation))
         hard = {} if change.hard is None else {"hard": change.hard}

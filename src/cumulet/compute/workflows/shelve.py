@@ -76,7 +76,7 @@ class UnshelveServer(BootServer):
 
     @step
     async def volumes(self) -> None:
-        await connect_volumes(self.runtime, self.subject)
+        await connect_volumes(self)
 
     network, spawn = BootServer.network, BootServer.spawn
 

@@ -27,7 +27,7 @@ class AttachVolume(Saga):
         if row.host is None:
             return
         connection = await volume.connect(self.runtime, disk.volume_id, row.host)
-        await self.runtime.db.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
+        await self.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
 
     @connect.undo
     def connect(self, tx: Tx) -> None:
@@ -42,7 +42,7 @@ class AttachVolume(Saga):
 
     @plug.undo
     async def plug(self) -> None:
-        await self.runtime.db.write(lambda tx: tx.update(block_devices, self.state["disk"], connection=None))
+        await self.write(lambda tx: tx.update(block_devices, self.state["disk"], connection=None))
         await update_machine(self)
 
     def succeeded(self, tx: Tx) -> None:
@@ -57,14 +57,14 @@ class DetachVolume(Saga):
 
     @step
     async def unplug(self) -> None:
-        await self.runtime.db.write(lambda tx: tx.update(block_devices, self.state["disk"], connection=None))
+        await self.write(lambda tx: tx.update(block_devices, self.state["disk"], connection=None))
         await update_machine(self)
 
     @unplug.undo
     async def unplug(self) -> None:
         row, disk = await self.runtime.db.read(lambda tx: rows(tx, self.subject, self.state["disk"]))
         connection = await volume.connect(self.runtime, disk.volume_id, row.host)
-        await self.runtime.db.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
+        await self.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
         await update_machine(self)
 
     def succeeded(self, tx: Tx) -> None:

@@ -33,6 +33,7 @@ class Operation:
     last: Version
     write: bool
     raw: bool
+    media: tuple[str, ...]
     body: t.Any
     query: type[Query] | None
     view: t.Any
@@ -77,7 +78,7 @@ class Api:
     def op(self, method: str, path: str, *, policy: str | None, target: t.Callable | None = None,
            wrap: str | None = None, reply: str | None = None, action: str | None = None,
            status: int | dict[str, int] = 200, errors: tuple[int, ...] = (), first: str | None = None,
-           last: str | None = None, write: bool | None = None, raw: bool = False) -> t.Callable:  # fmt: skip
+           last: str | None = None, write: bool | None = None, raw: bool = False, media: tuple[str, ...] = ()) -> t.Callable:  # fmt: skip
         """Declare an operation.
 
         policy: the rule's name, checked before the handler runs; None is open to anyone, even without a token.
@@ -87,6 +88,7 @@ class Api:
         status: of success; by microversion where it changed.
         write: whether it needs the write lane; GET and HEAD do not, others do.
         raw: the body is a stream that the handler reads by itself.
+        media: the only media types that the body may have, where they are narrower than any `application/...`.
         """
         if policy is not None and policy not in self.rules:
             raise LookupError(f"{method} {path}: no rule {policy}")
@@ -99,7 +101,7 @@ class Api:
                 reply=reply if reply is not None else wrap, action=action,
                 status={version(k) if k != "0.0" else FIRST: v for k, v in status.items()} if isinstance(status, dict) else {FIRST: status},
                 errors=errors, first=version(first) if first else FIRST, last=version(last) if last else LAST,
-                write=method not in ("GET", "HEAD") if write is None else write, raw=raw,
+                write=method not in ("GET", "HEAD") if write is None else write, raw=raw, media=media,
                 body=hints.get("body"), query=hints.get("query"), view=None if view is type(None) else view,
             ))  # fmt: skip
             return fn

@@ -226,6 +226,9 @@ def _idempotency_key(request: Request, operation: Operation) -> str | None:
 
 def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str, t.Any]:
     arguments: dict[str, t.Any] = {}
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if operation.media and sent not in operation.media:
+        raise UnsupportedMediaType(f"Unsupported Content-Type {sent}: {operation.media[0]} is expected.")
     if operation.query is not None:
         arguments["query"] = wire.load_query(request.query, operation.query)
     if operation.body is not None:

@@ -29,6 +29,10 @@ class Dialect:
     """The service's name in `OpenStack-API-Version`, where it has microversions."""
     legacy_version_header: str | None = None
     request_id_header: str | None = None
+    empty_names: bool = False
+    """Whether a path that ends in a slash names something whose id is empty (which nothing has), or is the one without it."""
+    picks_fields = False
+    """Whether `fields` in a GET's query picks attributes out of the answer."""
 
     def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
         """The media type and body of an error."""
@@ -98,6 +102,8 @@ class IdentityDialect(Dialect):
 class KeyedDialect(Dialect):
     """Compute and volume: `{"itemNotFound": {"code", "message"}}`."""
 
+    empty_names = True
+
     KEYS = {
         400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
         409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit",
@@ -122,6 +128,7 @@ class NetworkDialect(Dialect):
 
     TYPES = {400: "HTTPBadRequest", 401: "HTTPUnauthorized", 403: "PolicyNotAuthorized", 404: "HTTPNotFound",
              405: "HTTPMethodNotAllowed", 409: "Conflict", 500: "HTTPInternalServerError"}  # fmt: skip
+    picks_fields = True
 
     def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
         kind = error.kind or self.TYPES.get(error.status, "HTTPError")

@@ -10,8 +10,8 @@ import typing as t
 import msgspec
 
 from .api import FIRST, LAST, Api, Operation
-from .dialects import Dialect
-from .versions import since, until
+from .dialects import JSON, Dialect
+from .versions import since, struct_in, until
 from .wire import Body, Page, Reply
 
 Json = dict[str, t.Any]
@@ -29,7 +29,7 @@ def document(apis: t.Iterable[Api]) -> Json:
     for api in apis:
         for op in api.operations:
             groups.setdefault((_NAMED.sub("{}", api.paths(op)[0]), op.method.lower()), []).append((api, op))
-    schemas = Schemas([op for group in groups.values() for _, op in group])
+    schemas = Schemas([declared for group in groups.values() for declared in group])
     paths: dict[str, Json] = {}
     spelled: dict[str, str] = {}
     for (form, method), group in groups.items():
@@ -51,24 +51,28 @@ def document(apis: t.Iterable[Api]) -> Json:
 
 class Schemas:
     """The JSON schemas of what operations take and answer: those of structs once, as components, at their newest.
-    A field that came or went with a microversion is never required."""
+    A field that came or went with a microversion, or that a query may leave out, is never required."""
 
-    def __init__(self, operations: list[Operation]):
-        hints = {(id(op), kind): hint for op in operations for kind, hint in (("body", op.body), ("view", _item(op.view))) if hint is not None}
+    def __init__(self, declared: list[Declared]):
+        named = ((id(op), kind, hint) for _, op in declared for kind, hint in (("body", op.body), ("view", _item(op.view))))
+        hints = {(op, kind): hint for op, kind, hint in named if hint is not None}
         found, self.components = msgspec.json.schema_components(hints.values(), schema_hook=_unknown, ref_template=_REF)
         self._found = dict(zip(hints, found, strict=True))
         classes = dict.fromkeys(cls for hint in hints.values() for cls in _classes(hint))
+        picked = {struct_in(_item(op.view)) for api, op in declared if op.method == "GET" and api.dialect.picks_fields}
         names = collections.Counter(cls.__name__ for cls in classes)
         for cls in classes:
             whole = cls.__name__ if names[cls.__name__] == 1 else f"{cls.__module__}.{cls.__qualname__}"
             _soften(self.components[whole], cls)
+            if cls in picked:
+                self.components[whole].pop("required", None)
 
     def body(self, op: Operation) -> Json | None:
         """What a request's body is; None where there is none."""
         key = op.action or op.wrap
-        if op.body is None:
-            return {"type": "object", "properties": {op.action: {}}, "required": [op.action], "additionalProperties": False} if op.action else None
-        inner = self._found[id(op), "body"]
+        if op.body is None and op.action is None:
+            return None
+        inner = self._found.get((id(op), "body"), {})
         if key is None:
             return inner
         strict = op.action is not None or (isinstance(op.body, type) and issubclass(op.body, Body))
@@ -99,9 +103,9 @@ def _entry(path: str, group: list[Declared], schemas: Schemas) -> Json:
     bodies = [schema for _, op in group if (schema := schemas.body(op)) is not None]
     if bodies:
         needed = len(bodies) == len(group) and not any(_may_be_null(op.body) for _, op in group)
-        entry["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _one_of(bodies)}}}
+        entry["requestBody"] = {"required": needed, "content": {media: {"schema": _one_of(bodies)} for media in first.media or (JSON,)}}
     elif first.raw:
-        entry["requestBody"] = {"content": {"application/octet-stream": {}}}
+        entry["requestBody"] = {"content": {media: {} for media in first.media or ("application/octet-stream",)}}
     return entry
 
 
@@ -130,6 +134,8 @@ def _parameters(path: str, group: list[Declared]) -> list[Json]:
         for name, schema in _query(op).items():
             found.setdefault(("query", name), {"name": name, "in": "query", "schema": schema})
     api, first = group[0]
+    if api.dialect.picks_fields and first.method == "GET":
+        found["query", "fields"] = {"name": "fields", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
     if api.dialect.version_service:
         example = "{} {}.{}".format(api.dialect.version_service, *api.high)
         found["header", "version"] = {"name": "OpenStack-API-Version", "in": "header", "schema": {"type": "string"}, "example": example}
@@ -139,7 +145,7 @@ def _parameters(path: str, group: list[Declared]) -> list[Json]:
 
 
 def _keeps_answers(op: Operation) -> bool:
-    return op.method == "POST" and op.write and not op.waits and op.policy is not None
+    return op.method == "POST" and op.write and not op.raw and op.policy is not None
 
 
 def _query(op: Operation) -> Json:
@@ -192,7 +198,7 @@ def _errors(api: Api, op: Operation) -> set[int]:
         found.add(406)
     if op.method not in ("GET", "HEAD"):
         found.add(413)
-    if op.body is not None or op.action is not None:
+    if op.body is not None or op.action is not None or op.media:
         found.add(415)
     return found | ({409} if _keeps_answers(op) else set())
 
@@ -201,7 +207,7 @@ def _success(possible: list[Json | None]) -> Json:
     known = [schema for schema in possible if schema is not None]
     if len(known) < len(possible):
         return {"description": "Success"}
-    return {"description": "Success", "content": {"application/json": {"schema": _one_of(known)}}}
+    return {"description": "Success", "content": {JSON: {"schema": _one_of(known)}}}
 
 
 def _fault(dialect: Dialect) -> Json:
@@ -229,7 +235,9 @@ def _is_response(view: t.Any) -> bool:
 
 
 def _may_be_null(hint: t.Any) -> bool:
-    return hint is t.Any or hint is type(None) or any(_may_be_null(arg) for arg in t.get_args(hint) if t.get_origin(hint) not in (list, dict))
+    if t.get_origin(hint) in (list, dict):
+        return False
+    return hint is t.Any or hint is type(None) or any(_may_be_null(arg) for arg in t.get_args(hint))
 
 
 def _classes(hint: t.Any) -> t.Iterator[type]:

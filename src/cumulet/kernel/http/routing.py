@@ -27,6 +27,7 @@ class Routes:
 
     def __init__(self, api: Api):
         self._root = Node()
+        self._empty_names = api.dialect.empty_names
         for operation in api.operations:
             for path in api.paths(operation):
                 self._add(path.removeprefix(api.prefix), operation)
@@ -39,8 +40,7 @@ class Routes:
         if any("\0" in s for s in segments):
             return None
         matches = []
-        # A path that ends in a slash names an empty id (which nothing has), unless it is one without the slash.
-        spellings = [[*segments, ""], segments] if path.endswith("/") and segments else [segments]
+        spellings = [[*segments, ""], segments] if self._empty_names and path.endswith("/") and segments else [segments]
         for match in (match for spelling in spellings for match in _walk(self._root, spelling, 0, {})):
             if method in match.methods or (method == "HEAD" and "GET" in match.methods):
                 return match

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
 REGISTRY: dict[str, type[Saga]] = {}
 StepFunction = t.Callable[..., t.Any]
+Result = t.TypeVar("Result")
 
 
 class step:
@@ -50,6 +51,10 @@ class Retry(Exception):
         self.seconds = seconds
 
 
+class Lost(Exception):
+    """The task is another's now, or over: the worker that still has it in hand lets go of it."""
+
+
 class Saga:
     """Base of all durable work. `state` is kept with the task; what a step returns (a dict) is added to it."""
 
@@ -64,7 +69,7 @@ class Saga:
 
     def __init__(self, runtime: Runtime, task: Row):
         self.runtime, self.subject, self.generation = runtime, task.subject, task.generation
-        self.task_id, self.request_id, self.ends = task.id, task.request_id, task.deadline
+        self.task_id, self.request_id, self.ends, self._owner = task.id, task.request_id, task.deadline, task.owner
         self.state: dict = dict(task.state)
 
     @classmethod
@@ -80,6 +85,17 @@ class Saga:
 
     def stuck(self, tx: Tx, why: str) -> None:
         """Called when an undo fails (it is retried): let the resource's owner see it."""
+
+    async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
+        """A transaction in the midst of a step that waits. Raises Lost where the task is no longer this worker's: what came
+        since, a delete perhaps, is not to be written over."""
+
+        def held(tx: Tx) -> Result:
+            if not tasks.is_held(tx, self.task_id, self._owner):
+                raise Lost
+            return fn(tx)
+
+        return await self.runtime.db.write(held)
 
     async def call(self, host: str, command: str, timeout: float = 60, **arguments: t.Any) -> t.Any:
         """An agent's command on this saga's subject. Each is newer than the one before, and the agent refuses one that is

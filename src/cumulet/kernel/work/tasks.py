@@ -92,6 +92,11 @@ def advance(tx: Tx, task: Row, by: str, **values: t.Any) -> bool:
     return tx.execute(mine.values(updated_at=clock.now(), **values)).rowcount == 1
 
 
+def is_held(tx: Tx, id: str, by: str) -> bool:
+    """Whether a task is still that of the worker `by`."""
+    return tx.get(tasks, id=id, owner=by, status=LIVE) is not None
+
+
 def supersede(tx: Tx, subject: str) -> list[Row]:
     """End all live work on a subject where it stands: what follows takes care of whatever it left."""
     live = tx.rows(tasks, subject=subject, status=LIVE)

@@ -13,7 +13,7 @@ from ..db import Row, Tx
 from ..log import get_logger
 from ..metrics import ALERTS, TASKS
 from . import owners, tasks
-from .saga import REGISTRY, Retry, Saga, StepFailed, holds_transaction, step
+from .saga import REGISTRY, Lost, Retry, Saga, StepFailed, holds_transaction, step
 from .tasks import BACKWARD, DONE, FAILED, FORWARD
 
 if t.TYPE_CHECKING:
@@ -23,10 +23,6 @@ log = get_logger("work")
 Probe = t.Callable[[str, str, str, int], t.Awaitable[None]]
 AWAY = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 6.0)
 """Seconds after which a step is tried again whose agent is away; it is given up after the last."""
-
-
-class Lost(Exception):
-    """The task is another's now, or over."""
 
 
 class Worker:

@@ -71,21 +71,22 @@ def network_data(tx: Tx, device_id: str) -> dict[str, t.Any]:
 
 
 def _ports(device_ids: list[str]) -> sa.Select:
-    columns = (networks.c.name.label("network_name"), networks.c.mtu)
-    joined = sa.select(ports, *columns).join(networks, networks.c.id == ports.c.network_id)
+    p = ports.c
+    columns = (p.id, p.device_id, p.network_id, p.project_id, p.mac_address, p.host, p.status, p.created_at)
+    joined = sa.select(*columns, networks.c.name.label("network_name"), networks.c.mtu).join(networks, networks.c.id == p.network_id)
     return joined.where(ports.c.device_id.in_(device_ids)).order_by(ports.c.created_at, ports.c.id)
 
 
 def _addresses(tx: Tx, port_ids: list[str]) -> dict[str, list[Address]]:
+    f, i = floatingips.c, fixed_ips.c
     floating: dict[tuple[str, str], list[str]] = {}
-    for row in tx.all(sa.select(floatingips).where(floatingips.c.port_id.in_(port_ids))):
-        floating.setdefault((row.port_id, row.fixed_ip_address), []).append(row.floating_ip_address)
+    for port, fixed, address in tx.all(sa.select(f.port_id, f.fixed_ip_address, f.floating_ip_address).where(f.port_id.in_(port_ids))):
+        floating.setdefault((port, fixed), []).append(address)
     found: dict[str, list[Address]] = {}
-    wanted = sa.select(fixed_ips).where(fixed_ips.c.port_id.in_(port_ids)).order_by(fixed_ips.c.created_at, fixed_ips.c.id)
-    for row in tx.all(wanted):
-        found.setdefault(row.port_id, []).append(Address(
-            address=row.address, version=6 if ":" in row.address else 4, subnet_id=row.subnet_id,
-            floating=tuple(floating.get((row.port_id, row.address), ())),
+    wanted = sa.select(i.port_id, i.address, i.subnet_id).where(i.port_id.in_(port_ids)).order_by(i.created_at, i.id)
+    for port, address, subnet in tx.all(wanted):
+        found.setdefault(port, []).append(Address(
+            address=address, version=6 if ":" in address else 4, subnet_id=subnet, floating=tuple(floating.get((port, address), ())),
         ))  # fmt: skip
     return found
 

@@ -14,6 +14,7 @@ from ..bodies import Json, answer, one, one_or_many
 from ..networks import find_network
 from ..resource import attribute_rules, change, check_revision, find, listed, own, owner, target
 from ..service import ADMIN, MEMBER, NET_OWNER_MEMBER, NET_OWNER_READER, READER, api
+from ..sharing import shared_with
 from ..tables import fixed_ips, networks, port_security_groups, ports
 from ..tags import taggable
 from . import checks
@@ -81,7 +82,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Port:
     """Change a port."""
     row, network = _for_change(tx, request, id, UPDATE)
     given = one(body, "port", PortUpdate).given()
-    _enforce(request, UPDATE, given, {**target(row, network), "shared": network.shared})
+    _enforce(request, UPDATE, given, {**target(row, network), "shared": _is_shared(tx, request, network)})
     addresses, groups = given.pop("fixed_ips", ...), given.pop("security_groups", ...)
     checks.prepare(given, row.mac_address, row.extra_dhcp_opts)
     _check_mac(row, given)
@@ -136,7 +137,7 @@ def _create(tx: Tx, request: Request, wanted: PortCreate) -> Row:
     given = wanted.given()
     project = owner(request, given)
     of = {"project_id": project, "tenant_id": project, "network:project_id": network.project_id,
-          "network:tenant_id": network.project_id, "shared": network.shared}  # fmt: skip
+          "network:tenant_id": network.project_id, "shared": _is_shared(tx, request, network)}  # fmt: skip
     request.enforce(CREATE, of)
     _enforce(request, CREATE, given, of)
     quotas.check(tx, project, "port")
@@ -160,6 +161,10 @@ def _for_change(tx: Tx, request: Request, id: str, rule: str) -> tuple[Row, Row]
     network = t.cast(Row, tx.get(networks, id=row.network_id))
     request.enforce(rule, target(row, network))
     return row, network
+
+
+def _is_shared(tx: Tx, request: Request, network: Row) -> bool:
+    return bool(shared_with(tx, "network", [network.id], request.context.project_id))
 
 
 def _enforce(request: Request, rule: str, given: Json, of: dict) -> None:

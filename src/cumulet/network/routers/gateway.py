@@ -7,6 +7,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Request, UnsetType
 from ..bodies import Id
@@ -41,14 +42,14 @@ def enforce(request: Request, rule: str, info: GatewayInfo | None, of: dict) -> 
             request.enforce(f"{rule}:external_gateway_info:{name}", of)
 
 
-def set_gateway(tx: Tx, request: Request, router: Row, info: GatewayInfo | None) -> bool:
+def set_gateway(tx: Tx, context: Context, router: Row, info: GatewayInfo | None) -> bool:
     """Give a router this gateway, or none; whether it then does source NAT. Raises BadRequest, NotFound, Conflict."""
     port = gateways(tx, [router.id]).get(router.id)
     if info is None or not info.network_id:
         _check_empty(info)
         _leave(tx, router, port)
         return True
-    network = find_network(tx, request.context, info.network_id)
+    network = find_network(tx, context, info.network_id)
     if not network.external:
         raise bad(f"Network {network.id} is not an external network")
     asked = [msgspec.to_builtins(one) for one in info.external_fixed_ips or ()]

@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ...kernel import ids
+from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Conflict, NotFound, Request, View
 from ..bodies import Json
@@ -50,9 +51,9 @@ def add(tx: Tx, request: Request, id: str, body: Json) -> RouterInterface:
     if len(wanted) > 1:
         raise bad("Cannot specify both subnet-id and port-id")
     if "port_id" in wanted:
-        port, parts = _by_port(tx, request, router, wanted["port_id"])
+        port, parts = _by_port(tx, request.context, router, wanted["port_id"])
     else:
-        port, parts = _by_subnet(tx, request, router, wanted["subnet_id"])
+        port, parts = by_subnet(tx, request.context, router, wanted["subnet_id"])
     tx.nudge("network")
     return _view(router, port, parts)
 
@@ -66,7 +67,7 @@ def remove(tx: Tx, request: Request, id: str, body: Json) -> RouterInterface:
     if "port_id" in wanted:
         port, parts = _without_port(tx, router, wanted["port_id"], wanted.get("subnet_id"))
     else:
-        port, parts = _without_subnet(tx, router, find_subnet(tx, request.context, wanted["subnet_id"]))
+        port, parts = without_subnet(tx, router, find_subnet(tx, request.context, wanted["subnet_id"]))
     tx.nudge("network")
     return _view(router, port, parts)
 
@@ -74,8 +75,8 @@ def remove(tx: Tx, request: Request, id: str, body: Json) -> RouterInterface:
 # -- adding --------------------------------------------------------------------------------------------------------
 
 
-def _by_port(tx: Tx, request: Request, router: Row, id: str) -> tuple[Row, list[Row]]:
-    port = find_port(tx, request.context, id)
+def _by_port(tx: Tx, context: Context, router: Row, id: str) -> tuple[Row, list[Row]]:
+    port = find_port(tx, context, id)
     if port.device_id:
         raise Conflict(
             f"Unable to complete operation on port {id} for network {port.network_id}. Port already has an attached device "
@@ -95,12 +96,12 @@ def _by_port(tx: Tx, request: Request, router: Row, id: str) -> tuple[Row, list[
     return revise(tx, ports, port, device_id=router.id, device_owner=INTERFACE), parts
 
 
-def _by_subnet(tx: Tx, request: Request, router: Row, id: str) -> tuple[Row, list[Row]]:
-    subnet = find_subnet(tx, request.context, id)
+def by_subnet(tx: Tx, context: Context, router: Row, id: str) -> tuple[Row, list[Row]]:
+    """Put a router on a subnet, at its gateway's address; the port, and the subnet in a list. Raises BadRequest, NotFound."""
+    subnet = find_subnet(tx, context, id)
     if subnet.gateway_ip is None:
         raise bad("Subnet for router interface must have a gateway IP")
-    network = find_network(tx, request.context, subnet.network_id)
-    context = request.context
+    network = find_network(tx, context, subnet.network_id)
     if not context.is_admin and context.project_id not in (subnet.project_id, network.project_id):
         raise bad(f"Cannot add interface to router because subnet {id} is not owned by project making the request")
     _check_mode(subnet)
@@ -141,7 +142,8 @@ def _without_port(tx: Tx, router: Row, id: str, subnet_id: str | None) -> tuple[
     return port, parts
 
 
-def _without_subnet(tx: Tx, router: Row, subnet: Row) -> tuple[Row, list[Row]]:
+def without_subnet(tx: Tx, router: Row, subnet: Row) -> tuple[Row, list[Row]]:
+    """Take a router off a subnet; the port that it had there. Raises NotFound, and Conflict where something needs it there."""
     legs = (leg for leg in attached(tx, router.id) if leg.device_owner == INTERFACE and leg.subnet_id == subnet.id)
     leg = next(legs, None)
     if leg is None:

@@ -7,6 +7,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Page, Reply, Request, UnsetType
 from .. import quotas
@@ -128,7 +129,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Router:
     if "routes" in given:
         given["routes"] = routes.canonical(given["routes"] or ())
     if "external_gateway_info" in given:
-        given["enable_snat"] = gateway.set_gateway(tx, request, row, given.pop("external_gateway_info"))
+        given["enable_snat"] = gateway.set_gateway(tx, request.context, row, given.pop("external_gateway_info"))
     return _changed(tx, request, row, given)
 
 
@@ -138,12 +139,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     row = find_router(tx, request.context, id)
     request.enforce(DELETE, target(row))
     check_revision(request, row)
-    if tx.first(sa.select(ports.c.id).where(ports.c.device_id == id, ports.c.device_owner == INTERFACE).limit(1)):
-        raise Conflict(f"Router {id} still has ports", kind="RouterInUse")
-    for port in gateways(tx, [id]).values():
-        drop(tx, port.id)
-    remove(tx, routers, id)
-    tx.nudge("network")
+    drop_router(tx, row)
 
 
 @api.op("PUT", "/routers/{id}/add_extraroutes", policy=ADD_ROUTES, reply="router", errors=(404, 409, 412))
@@ -164,6 +160,31 @@ def remove_extraroutes(tx: Tx, request: Request, id: str, body: Json) -> Router:
     return _changed(tx, request, row, {"routes": [route for route in row.routes if route not in less]})
 
 
+# -- for other resources -------------------------------------------------------------------------------------------
+
+
+def add_router(tx: Tx, context: Context, project_id: str, info: GatewayInfo | None, **given: t.Any) -> Row:
+    """A new router with this gateway and these attributes, the rest by default. Raises BadRequest, NotFound, Conflict."""
+    quotas.check(tx, project_id, "router")
+    defaults = {"name": "", "description": "", "admin_state_up": True, "status": "ACTIVE", "enable_snat": True, "routes": [],
+                "availability_zone_hints": [], "distributed": False, "host": ""}  # fmt: skip
+    row = tx.insert(routers, **defaults | given, project_id=project_id)
+    if info is not None:
+        tx.update(routers, row.id, enable_snat=gateway.set_gateway(tx, context, row, info), updated_at=None)
+    tx.nudge("network")
+    return t.cast(Row, tx.get(routers, id=row.id))
+
+
+def drop_router(tx: Tx, row: Row) -> None:
+    """Remove a router with its gateway. Raises Conflict where it has interfaces."""
+    if tx.first(sa.select(ports.c.id).where(ports.c.device_id == row.id, ports.c.device_owner == INTERFACE).limit(1)):
+        raise Conflict(f"Router {row.id} still has ports", kind="RouterInUse")
+    for port in gateways(tx, [row.id]).values():
+        drop(tx, port.id)
+    remove(tx, routers, row.id)
+    tx.nudge("network")
+
+
 taggable("routers", routers, lambda tx, request, id: find_router(tx, request.context, id))
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -173,16 +194,8 @@ def _create(tx: Tx, request: Request, wanted: RouterCreate) -> Row:
     given = wanted.given()
     project = owner(request, given)
     _enforce(request, CREATE, given, {"project_id": project, "tenant_id": project})
-    quotas.check(tx, project, "router")
     given.pop("flavor_id", None)
-    info = given.pop("external_gateway_info", None)
-    defaults = {"name": "", "description": "", "admin_state_up": True, "status": "ACTIVE", "enable_snat": True, "routes": [],
-                "availability_zone_hints": [], "distributed": False, "host": ""}  # fmt: skip
-    row = tx.insert(routers, **defaults | given, project_id=project)
-    if info is not None:
-        tx.update(routers, row.id, enable_snat=gateway.set_gateway(tx, request, row, info), updated_at=None)
-    tx.nudge("network")
-    return t.cast(Row, tx.get(routers, id=row.id))
+    return add_router(tx, request.context, project, given.pop("external_gateway_info", None), **given)
 
 
 def _enforce(request: Request, rule: str, given: Json, of: dict) -> None:

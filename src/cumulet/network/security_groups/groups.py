@@ -10,12 +10,13 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Page, Reply, Request, UnsetType
 from .. import quotas
 from ..bodies import Attributes, Json, ProjectId, Text, answer, one, one_or_many
-from ..resource import StandardView, change, check_revision, listed, own, owner, remove, standard_view, tags_of, target
+from ..resource import StandardView, change, check_revision, listed, owner, remove, standard_view, tags_of, target
 from ..service import MEMBER, READER, api
+from ..sharing import by_shared, given_to, shared_with
 from ..tables import port_security_groups
 from ..tags import taggable
 from .rules import Rule, rules_of
-from .tables import DEFAULT, add_group, default_security_group, find_security_group
+from .tables import DEFAULT, KIND, add_group, default_security_group, find_security_group, visible
 from .tables import security_groups as table
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -34,14 +35,15 @@ class GroupCreate(GroupUpdate):
 
 class Group(StandardView, kw_only=True):
     stateful: bool
-    shared: bool = False
+    shared: bool
     security_group_rules: list[Rule]
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
+api.rule("shared_security_group", "True:%(shared)s", "The group is shared with the project.")
 CREATE = api.rule("create_security_group", MEMBER, "Create a security group.")
-GET = api.rule("get_security_group", READER, "Show a security group.")
+GET = api.rule("get_security_group", f"{READER} or rule:shared_security_group", "Show a security group.")
 UPDATE = api.rule("update_security_group", MEMBER, "Change a security group.")
 DELETE = api.rule("delete_security_group", MEMBER, "Delete a security group.")
 
@@ -52,7 +54,7 @@ DELETE = api.rule("delete_security_group", MEMBER, "Delete a security group.")
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a security group, or several. Everything may leave the ports in it, and nothing come in."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "security_group", "security_groups", GroupCreate)]
-    return Reply(answer(body, "security_group", "security_groups", _views(tx, rows)))
+    return Reply(answer(body, "security_group", "security_groups", _views(tx, request, rows)))
 
 
 @api.op("GET", "/security-groups", policy=GET, reply="security_groups", write=True)
@@ -60,14 +62,14 @@ def index(tx: Tx, request: Request) -> Page:
     """List the project's security groups; its default one is made if it is not there yet."""
     if request.context.project_id:
         default_security_group(tx, request.context.project_id)
-    return listed(tx, request, table, "security_groups", lambda rows: _views(tx, rows), visible=own(request.context, table),
-                  special={"shared": _shared})  # fmt: skip
+    return listed(tx, request, table, "security_groups", lambda rows: _views(tx, request, rows), visible=visible(request.context),
+                  special={"shared": by_shared(table.c.id, KIND, request.context.project_id)})  # fmt: skip
 
 
 @api.op("GET", "/security-groups/{id}", policy=GET, reply="security_group", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> Group:
     """Show a security group."""
-    return _views(tx, [find_security_group(tx, request.context, id)])[0]
+    return _views(tx, request, [find_security_group(tx, request.context, id)])[0]
 
 
 @api.op("PUT", "/security-groups/{id}", policy=UPDATE, reply="security_group", errors=(404, 409, 412))
@@ -81,7 +83,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Group:
     _check_name(given)
     if given.get("stateful", row.stateful) != row.stateful:
         _check_unused(tx, id)
-    return _views(tx, [change(tx, request, table, row, **given)])[0]
+    return _views(tx, request, [change(tx, request, table, row, **given)])[0]
 
 
 @api.op("DELETE", "/security-groups/{id}", policy=DELETE, status=204, errors=(404, 409, 412))
@@ -101,12 +103,13 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 
 
 def named_groups(tx: Tx, project_id: str, names_or_ids: t.Sequence[str]) -> list[str]:
-    """The ids of a project's groups, each once, in the order of their names or ids; without any, of the default group.
-    Raises BadRequest for one that is not there, Conflict for a name that several have."""
+    """The ids of groups of a project and of those shared with it, each once, in the order of their names or ids; without
+    any, of its default group. Raises BadRequest for one that is not there, Conflict for a name that several have."""
     default = default_security_group(tx, project_id).id
     if not names_or_ids:
         return [default]
-    mine = tx.all(sa.select(table.c.id, table.c.name).where(table.c.project_id == project_id))
+    reach = sa.or_(table.c.project_id == project_id, table.c.id.in_(given_to(KIND, project_id)))
+    mine = tx.all(sa.select(table.c.id, table.c.name).where(reach))
     return list(dict.fromkeys(_named(project_id, mine, wanted) for wanted in names_or_ids))
 
 
@@ -135,10 +138,6 @@ def _check_unused(tx: Tx, id: str) -> None:
         raise Conflict(f"Security Group {id} in use.", kind="SecurityGroupInUse")
 
 
-def _shared(values: list[str]) -> sa.ColumnElement[bool]:
-    return sa.true() if "false" in [value.lower() for value in values] else sa.false()
-
-
 def _named(project_id: str, mine: t.Sequence[Row], wanted: str) -> str:
     found = [row.id for row in mine if row.id == wanted] or [row.id for row in mine if row.name == wanted]
     if not found:
@@ -148,6 +147,10 @@ def _named(project_id: str, mine: t.Sequence[Row], wanted: str) -> str:
     return found[0]
 
 
-def _views(tx: Tx, rows: list[Row]) -> list[Group]:
+def _views(tx: Tx, request: Request, rows: list[Row]) -> list[Group]:
     tagged, rules = tags_of(tx, rows), rules_of(tx, rows)
-    return [Group(**standard_view(row, tagged[row.id]), stateful=row.stateful, security_group_rules=rules[row.id]) for row in rows]
+    shared = shared_with(tx, KIND, [row.id for row in rows], request.context.project_id)
+    return [
+        Group(**standard_view(row, tagged[row.id]), stateful=row.stateful, shared=row.id in shared, security_group_rules=rules[row.id])
+        for row in rows
+    ]  # fmt: skip

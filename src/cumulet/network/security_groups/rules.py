@@ -9,14 +9,15 @@ import msgspec
 import sqlalchemy as sa
 
 from ...kernel import clock
+from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Page, Reply, Request, UnsetType, View
 from .. import quotas
 from ..bodies import Attributes, Id, Json, ProjectId, Text, answer, one_or_many
-from ..resource import check_revision, find, listed, own, owner, revise, target
+from ..resource import Clause, check_revision, find, listed, own, owner, revise, target
 from ..service import api
 from . import protocols
-from .tables import find_security_group, security_group_rules, security_groups
+from .tables import find_security_group, security_group_rules, security_groups, visible
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -92,9 +93,9 @@ def create(tx: Tx, request: Request, body: Json) -> Reply:
 
 @api.op("GET", "/security-group-rules", policy=GET, target=_mine, reply="security_group_rules")
 def index(tx: Tx, request: Request) -> Page:
-    """List the rules of the project's security groups."""
+    """List the rules of the project's security groups, and of those shared with it."""
     return listed(tx, request, security_group_rules, "security_group_rules", lambda rows: _views(tx, rows),
-                  visible=own(request.context, security_group_rules))  # fmt: skip
+                  visible=_visible(request.context))  # fmt: skip
 
 
 @api.op("GET", "/security-group-rules/{id}", policy=GET, target=_mine, reply="security_group_rule", errors=(404,))
@@ -133,7 +134,12 @@ def rules_of(tx: Tx, groups: t.Sequence[Row]) -> dict[str, list[Rule]]:
 
 
 def _find(tx: Tx, request: Request, id: str) -> Row:
-    return find(tx, security_group_rules, id, "Security group rule", own(request.context, security_group_rules))
+    return find(tx, security_group_rules, id, "Security group rule", _visible(request.context))
+
+
+def _visible(context: Context) -> Clause:
+    seen = sa.select(security_groups.c.id).where(visible(context))
+    return sa.or_(own(context, security_group_rules), security_group_rules.c.security_group_id.in_(seen))
 
 
 def _values(tx: Tx, request: Request, group: Row, wanted: RuleCreate) -> dict[str, t.Any]:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx, table
 from .. import quotas
-from ..resource import find, own
+from ..resource import Clause, find, own
+from ..sharing import given_to
 from ..tables import standard
 
 security_groups = table(
@@ -44,11 +45,17 @@ quotas.counted("security_group", security_groups, 10)
 quotas.counted("security_group_rule", security_group_rules, 100)
 
 DEFAULT = "default"
+KIND = "security_group"
+
+
+def visible(context: Context) -> Clause:
+    """Which groups the caller sees: their project's, and those shared with it."""
+    return sa.or_(own(context, security_groups), security_groups.c.id.in_(given_to(KIND, context.project_id)))
 
 
 def find_security_group(tx: Tx, context: Context, id: str) -> Row:
     """The group's row. Raises NotFound where there is none that the caller may see."""
-    return find(tx, security_groups, id, "Security group", own(context, security_groups))
+    return find(tx, security_groups, id, "Security group", visible(context))
 
 
 def default_security_group(tx: Tx, project_id: str) -> Row:

@@ -17,6 +17,7 @@ from ..ports.addresses import ROUTER_OWNERS, add_from, automatic
 from ..ports.dhcp import serve, unserve
 from ..resource import change, check_revision, find, listed, own, owner, remove, target
 from ..service import MEMBER, NET_OWNER_MEMBER, READER, api
+from ..sharing import by_shared
 from ..subnetpools import carve
 from ..tables import fixed_ips, networks, ports, subnets
 from ..tags import taggable
@@ -51,7 +52,8 @@ def create(tx: Tx, request: Request, body: Json) -> Reply:
 @api.op("GET", "/subnets", policy=GET, reply="subnets")
 def index(tx: Tx, request: Request) -> Page:
     """List the subnets of the networks that the caller sees."""
-    special = {"shared": _of_network(networks.c.shared), "router:external": _of_network(networks.c.external)}
+    shared = by_shared(subnets.c.network_id, "network", request.context.project_id)
+    special = {"shared": shared, "router:external": _external}
     return listed(tx, request, subnets, "subnets", lambda rows: views(tx, rows), visible=visible(request.context), special=special)
 
 
@@ -115,6 +117,25 @@ def find_subnet(tx: Tx, context: Context, id: str) -> Row:
     return find(tx, subnets, id, "Subnet", visible(context))
 
 
+def add_subnet(tx: Tx, context: Context, network: Row, project_id: str, wanted: SubnetCreate) -> Row:
+    """A new subnet, with DHCP and automatic addresses in place. Raises BadRequest, NotFound, Conflict."""
+    quotas.check(tx, project_id, "subnet")
+    net, pool = _prefix(tx, context, wanted, network, project_id)
+    given = {name: value for name, value in wanted.given().items() if name not in ("project_id", "tenant_id")}
+    checks.modes(wanted, net)
+    checks.options(net, given)
+    checks.overlap(tx, network.id, net)
+    gateway = ipam.default_gateway(net) if wanted.gateway_ip is UNSET else checks.gateway(net, wanted.gateway_ip)
+    pools = checks.pools(net, gateway, given.pop("allocation_pools", None))
+    for name in ("use_default_subnetpool", "prefixlen", "segment_id"):
+        given.pop(name, None)
+    chosen = {"cidr": str(net), "gateway_ip": gateway, "subnetpool_id": pool, "project_id": project_id}
+    row = tx.insert(subnets, **DEFAULTS | given | chosen)
+    checks.write_pools(tx, row, pools)
+    _plug(tx, network, row)
+    return row
+
+
 taggable("subnets", subnets, lambda tx, request, id: find_subnet(tx, request.context, id))
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -128,22 +149,7 @@ DEFAULTS: Json = {
 def _create(tx: Tx, request: Request, wanted: SubnetCreate) -> Row:
     network = find_network(tx, request.context, wanted.network_id)
     request.enforce(CREATE, target(network, network))
-    given = wanted.given()
-    project = owner(request, given)
-    quotas.check(tx, project, "subnet")
-    net, pool = _prefix(tx, request, wanted, network, project)
-    checks.modes(wanted, net)
-    checks.options(net, given)
-    checks.overlap(tx, network.id, net)
-    gateway = ipam.default_gateway(net) if wanted.gateway_ip is UNSET else checks.gateway(net, wanted.gateway_ip)
-    pools = checks.pools(net, gateway, given.pop("allocation_pools", None))
-    for name in ("use_default_subnetpool", "prefixlen", "segment_id"):
-        given.pop(name, None)
-    chosen = {"cidr": str(net), "gateway_ip": gateway, "subnetpool_id": pool, "project_id": project}
-    row = tx.insert(subnets, **DEFAULTS | given | chosen)
-    checks.write_pools(tx, row, pools)
-    _plug(tx, network, row)
-    return row
+    return add_subnet(tx, request.context, network, owner(request, wanted.given()), wanted)
 
 
 def _plug(tx: Tx, network: Row, row: Row) -> None:
@@ -157,10 +163,10 @@ def _plug(tx: Tx, network: Row, row: Row) -> None:
     tx.nudge("network")
 
 
-def _prefix(tx: Tx, request: Request, wanted: SubnetCreate, network: Row, project: str) -> tuple[ipam.Network, str | None]:
+def _prefix(tx: Tx, context: Context, wanted: SubnetCreate, network: Row, project: str) -> tuple[ipam.Network, str | None]:
     """The new subnet's prefix: as given, or out of a pool (and then that pool's id)."""
     if wanted.subnetpool_id or wanted.use_default_subnetpool:
-        return carve(tx, request.context, network.id, project, wanted.subnetpool_id or None, wanted.ip_version,
+        return carve(tx, context, network.id, project, wanted.subnetpool_id or None, wanted.ip_version,
                      wanted.cidr or None, wanted.prefixlen)  # fmt: skip
     if not wanted.cidr:
         raise checks.bad("a subnetpool must be specified in the absence of a cidr")
@@ -177,9 +183,6 @@ def _for_change(tx: Tx, request: Request, id: str, rule: str) -> tuple[Row, Row]
     return row, network
 
 
-def _of_network(column: sa.Column) -> t.Callable[[list[str]], sa.ColumnElement[bool]]:
-    def clause(values: list[str]) -> sa.ColumnElement[bool]:
-        wanted = {value.lower() in ("true", "1") for value in values}
-        return subnets.c.network_id.in_(sa.select(networks.c.id).where(column.in_(wanted)))
-
-    return clause
+def _external(values: list[str]) -> sa.ColumnElement[bool]:
+    wanted = {value.lower() in ("true", "1") for value in values}
+    return subnets.c.network_id.in_(sa.select(networks.c.id).where(networks.c.external.in_(wanted)))

@@ -22,7 +22,7 @@ class CreateVolume(Saga):
 
     @step
     async def allocate(self) -> None:
-        row = await self.runtime.db.write(self._begin)
+        row = await self.write(self._begin)
         source = await source_of(self.runtime, row, self.state.get("backup_file"))
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 
