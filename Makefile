@@ -1,13 +1,15 @@
 # Cumulet: a cloud from this checkout. `make help` lists what there is.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-DATA ?= /var/lib/cumulet
-LISTEN ?= 127.0.0.1:5000
+DATA ?= $(shell [ $$(id -u) = 0 ] && echo /var/lib || echo $${XDG_DATA_HOME:-$$HOME/.local/share})/cumulet
+LISTEN ?=
+IMAGE := build/guest.qcow2
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help setup image up down demo test test-fast lint format bench coverage goldens clean
+.PHONY: help setup image up down demo test test-fast lint format bench goldens clean
+.DELETE_ON_ERROR:
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,15 +17,15 @@ help: ## this list
 setup: ## install what is missing: Debian packages, the virtual environment
 	@./setup.sh
 
-image: setup ## build the guest image
-	@$(BIN)/python guest/build.py --if-stale build/guest.qcow2
+image: $(IMAGE) ## build the guest image
 
-up: ## start a cloud in the background (DATA=, LISTEN=)
-	@$(BIN)/cumulet status --data $(DATA) >/dev/null 2>&1 && exec $(BIN)/cumulet up --data $(DATA) --listen $(LISTEN) --detach || $(MAKE) --no-print-directory start
+$(IMAGE): $(wildcard guest/*) $(shell find guest/files -type f) | setup
+	@echo "make: building the guest image"
+	@$(BIN)/python guest/build.py $@
 
-start: image
-	@install -D -m 0644 build/guest.qcow2 $(DATA)/guest.qcow2
-	@$(BIN)/cumulet up --data $(DATA) --listen $(LISTEN) --detach
+up: setup image ## start a cloud in the background (DATA=, LISTEN=)
+	@cmp -s $(IMAGE) $(DATA)/guest.qcow2 || install -D -m 0644 $(IMAGE) $(DATA)/guest.qcow2
+	@$(BIN)/cumulet up --data $(DATA) $(if $(LISTEN),--listen $(LISTEN)) --detach
 
 down: ## stop it
 	@$(BIN)/cumulet down --data $(DATA)
@@ -31,7 +33,7 @@ down: ## stop it
 demo: up ## the whole journey with the released openstack client, told step by step
 	@./demo.sh $(DATA)
 
-test: image ## the whole test suite
+test: setup image ## the whole test suite
 	@$(BIN)/python tests/run.py all
 
 test-fast: setup ## the inner loop: no guests, no servers
@@ -48,7 +50,7 @@ format: setup ## put the code in its form
 	@$(BIN)/ruff format src tests bench guest
 	@$(BIN)/ruff check --fix src tests bench guest
 
-bench: image ## measure; writes bench/results/*.json
+bench: setup image ## measure; writes bench/results/*.json
 	@$(BIN)/python bench/run.py
 
 goldens: setup ## make the generated documents and golden files again

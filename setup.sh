@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 stamp=.venv/.installed
-want=$(cat requirements.txt packages.txt pyproject.toml | sha256sum | cut -d' ' -f1)
+want=$(cat requirements.txt packages.txt pyproject.toml setup.sh | sha256sum | cut -d' ' -f1)
 [[ -f $stamp && $(<"$stamp") == "$want" ]] && exit 0
 
 missing=()
@@ -22,7 +22,14 @@ if ((${#missing[@]})); then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
 fi
 
-[[ -x .venv/bin/python ]] || { echo "setup: making .venv"; python3 -m venv .venv; }
+# The control plane runs as a user of its own, who must be able to read the interpreter: the system's, where it is new enough.
+python=/usr/bin/python3
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python=$(command -v python3)
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
+if [[ ! -x .venv/bin/python || $(readlink -f .venv/bin/python) != $(readlink -f "$python") ]]; then
+  echo "setup: making .venv with $python"
+  "$python" -m venv --clear .venv
+fi
 echo "setup: installing Python packages"
 .venv/bin/pip install -q --disable-pip-version-check -r requirements.txt
 .venv/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

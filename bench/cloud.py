@@ -63,7 +63,9 @@ class Cloud:
 
     def _command(self, *arguments: str) -> None:
         argv = [*COMMAND, arguments[0], "--data", str(self.root), *arguments[1:]]
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, timeout=90)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=90)
+        if done.returncode:
+            raise RuntimeError(f"cumulet {arguments[0]}: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,9 @@ import typing as t
 
 import uvloop
 
+PATIENCE = 60.0
+"""Seconds after which a load that has not ended is given up."""
+
 
 class Answered(t.NamedTuple):
     """How long a request took, in seconds, and the answer's status code."""
@@ -68,7 +71,7 @@ def _elsewhere(load: t.Callable, *arguments: t.Any) -> Load:
 def _measured(load: t.Callable, *arguments: t.Any) -> Load:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         cpu = time.process_time()
-        answers, seconds = runner.run(load(*arguments))
+        answers, seconds = runner.run(asyncio.wait_for(load(*arguments), PATIENCE))
         return Load(answers, seconds, (time.process_time() - cpu) / seconds)
 
 

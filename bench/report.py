@@ -41,12 +41,12 @@ def table(figures: list[Figure]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def write(scenario: str, figures: list[Figure]) -> Path:
-    """Write a scenario's figures as `results/<scenario>.json`, whole or not at all."""
+def write(scenario: str, figures: list[Figure], on: dict[str, t.Any]) -> Path:
+    """Write a scenario's figures, measured on the machine `on`, as `results/<scenario>.json`, whole or not at all."""
     RESULTS.mkdir(exist_ok=True)
     measured = [one._asdict() | {"met": None if one.target is None else one.verdict == "met"} for one in figures]
     document = {"scenario": scenario, "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "commit": commit(),
-                "machine": machine(), "figures": measured}  # fmt: skip
+                "machine": on, "figures": measured}  # fmt: skip
     path = RESULTS / f"{scenario}.json"
     fresh = path.with_suffix(".tmp")
     fresh.write_text(json.dumps(document, indent=2) + "\n")
@@ -63,7 +63,7 @@ def commit() -> dict[str, t.Any]:
 
 
 def machine() -> dict[str, t.Any]:
-    """What the figures depend on. `load` is the machine's load average before: well above 0, others were at work."""
+    """What the figures depend on. `load` is the load average now: where it is well above 0, others are at work too."""
     models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = int(Path("/proc/meminfo").read_text().split()[1])
     return {

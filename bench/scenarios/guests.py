@@ -98,5 +98,14 @@ def _listens(address: str) -> bool:
 
 def _logged_in(place: Place) -> bool:
     options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=3", "LogLevel=ERROR"]
-    argv = ["ssh", "-F", "/dev/null", "-i", str(place.key), *(part for option in options for part in ("-o", option)), f"guest@{place.address}", "true"]
+    argv = [
+        "ssh",
+        "-F",
+        "/dev/null",
+        "-i",
+        str(place.key),
+        *(part for option in options for part in ("-o", option)),
+        f"guest@{place.address}",
+        "true",
+    ]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20).returncode == 0

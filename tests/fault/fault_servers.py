@@ -13,7 +13,14 @@ from fault.fault_actor import PATHS, SCENES, Actor, Make, Scene, deleting, image
 def boot(a: Actor) -> Scene:
     port, data = a.port(), a.volume()
     disks = [
-        {"source_type": "image", "destination_type": "volume", "uuid": a.world.image_id, "boot_index": 0, "volume_size": 1, "delete_on_termination": True},
+        {
+            "source_type": "image",
+            "destination_type": "volume",
+            "uuid": a.world.image_id,
+            "boot_index": 0,
+            "volume_size": 1,
+            "delete_on_termination": True,
+        },
         {"source_type": "volume", "destination_type": "volume", "uuid": data, "boot_index": -1},
     ]
     networks = [{"uuid": a.world.network_id}, {"port": port}]

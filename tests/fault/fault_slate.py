@@ -8,8 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import sqlalchemy as sa
-from fault.fault_actor import PATHS, Actor
-from fault.fault_world import FaultWorld
 
 from cumulet.compute.servers.states import Vm
 from cumulet.compute.servers.tables import block_devices, nics, servers
@@ -19,11 +17,15 @@ from cumulet.kernel.work.tasks import LIVE, tasks
 from cumulet.network.tables import ports
 from cumulet.placement.tables import allocations, consumers
 from cumulet.volume.tables import attachments, backups, group_snapshots, groups, snapshots, unmanaged, volumes
+from fault.fault_actor import PATHS, Actor
+from fault.fault_world import FaultWorld
 
 RUNS = {Vm.ACTIVE: "running", Vm.RESCUED: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped"}
 """What the machine of a server in a state does; that of a resized one does what it did."""
 KINDS = {"servers": servers, "backups": backups, "group_snapshots": group_snapshots, "groups": groups, "volumes": volumes}
 """What is deleted one after the other; a volume's snapshots go with it."""
+EMPTY = (servers, block_devices, nics, volumes, snapshots, backups, attachments, groups, group_snapshots, allocations, consumers, unmanaged)
+"""Tables in which nothing is left."""
 AT_REST = {"available", "reserved", "in-use", "error", "error_extending", "error_restoring", "error_managing"}
 """Statuses of volumes, snapshots and backups on which nobody works."""
 
@@ -41,21 +43,23 @@ class Held(t.NamedTuple):
 def check_whole(world: FaultWorld) -> None:
     """Whatever the rows say is so on the hosts, and nothing else is there."""
     held = {name: _held(world, name) for name in world.agent.hosts}
-    world.transact(lambda tx: _check_rows(tx, held))
-    world.transact(lambda tx: _check_files(tx, world))
+    files = _files(world)
+    world.transact(lambda tx: (_check_rows(tx, held), _check_files(tx, files)))
     _check_usage(world)
 
 
 def check_clean(world: FaultWorld) -> None:
     """Nothing is there but the world's own network, image and flavors."""
-    kept = {table.name: left for table in (servers, block_devices, nics, volumes, snapshots, backups, attachments, groups, group_snapshots,
-                                           allocations, consumers, unmanaged) if (left := world.transact(lambda tx, table=table: tx.rows(table)))}  # fmt: skip
-    assert not kept
-    assert [row.device_owner for row in world.transact(lambda tx: tx.rows(ports))] in ([], ["network:dhcp"])
-    assert [row.id for row in world.transact(lambda tx: tx.rows(images))] == [world.image_id]
+    world.transact(lambda tx: _check_empty(tx, world.image_id))
     for name in world.agent.hosts:
         assert _held(world, name) == Held({}, set(), set(), set(), set())
     assert _files(world) == {"": {world.image_id}, "snapshots": set(), "backups": set(), "incoming": set()}
+
+
+def _check_empty(tx: Tx, image_id: str) -> None:
+    assert {table.name: left for table in EMPTY if (left := tx.rows(table))} == {}
+    assert [row.device_owner for row in tx.rows(ports)] in ([], ["network:dhcp"])
+    assert [row.id for row in tx.rows(images)] == [image_id]
 
 
 def delete_all(world: FaultWorld, actor: Actor) -> None:
@@ -181,8 +185,7 @@ def _check_usage(world: FaultWorld) -> None:
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-def _check_files(tx: Tx, world: FaultWorld) -> None:
-    files = _files(world)
+def _check_files(tx: Tx, files: dict[str, set[str]]) -> None:
     assert files[""] == {row.id for row in tx.rows(images) if row.status == "active"}, "images and their files differ"
     assert files["backups"] == {row.file_id for row in tx.rows(backups) if row.status == "available"}, "backups and their files differ"
     assert files["snapshots"] == files["incoming"] == set(), "a file on its way to nowhere"

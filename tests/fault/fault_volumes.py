@@ -93,7 +93,9 @@ def upload(a: Actor) -> Scene:
         a.act("volumes", volume, os__volume_upload_image={"image_name": "i"})
         return volume
 
-    return Scene("volumes", begin, "available, images: active", "available, images: ", lambda id: f"{a.status('volumes', id)}, {images_of(a)}")
+    return Scene(
+        "volumes", begin, "available, images: active", "available, images: ", lambda id: f"{a.status('volumes', id)}, {images_of(a)}"
+    )
 
 
 @scene("CreateBackup")

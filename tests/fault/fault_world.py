@@ -6,14 +6,14 @@ import asyncio
 import contextvars
 import dataclasses as dc
 import typing as t
-
-from world import World
+from collections import Counter
 
 from cumulet.kernel import clock
 from cumulet.kernel.bus import AgentFailed, AgentUnreachable, Bus, Event
 from cumulet.kernel.db import Tx
 from cumulet.kernel.work import RECONCILERS, StepFailed, Worker
 from cumulet.kernel.work.tasks import LIVE, tasks
+from world import World
 
 ROUNDS = 60
 """How often work may be put off until it counts as work that does not end."""
@@ -49,7 +49,6 @@ class Trouble:
     nth: int
     do: t.Callable[[Send], t.Awaitable[t.Any]]
     met: bool = False
-    seen: int = 0
 
 
 async def fail() -> None:
@@ -85,11 +84,12 @@ async def doubled(send: Send) -> t.Any:
 
 
 class FaultyBus:
-    """A bus on which commands get into trouble."""
+    """A bus on which commands get into trouble. `sent` is how many each step, by saga and name, has sent."""
 
     def __init__(self, bus: Bus):
         self._bus = bus
         self.trouble: Trouble | None = None
+        self.sent: Counter[tuple[str, str]] = Counter()
         self.step: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("step", default=None)
 
     def __getattr__(self, name: str) -> t.Any:
@@ -99,11 +99,10 @@ class FaultyBus:
         def send() -> t.Awaitable[t.Any]:
             return self._bus.call(host, name, arguments, **more)
 
-        trouble = self.trouble
-        if trouble is None or trouble.met or self.step.get() != (trouble.saga, trouble.step):
-            return await send()
-        trouble.seen += 1
-        if trouble.seen != trouble.nth:
+        trouble, step = self.trouble, self.step.get()
+        if step:
+            self.sent[step] += 1
+        if trouble is None or trouble.met or step != (trouble.saga, trouble.step) or self.sent[step] != trouble.nth:
             return await send()
         trouble.met = True
         return await trouble.do(send)
@@ -114,7 +113,7 @@ class FaultWorld(World):
 
     def __init__(self, url: str, data: str):
         super().__init__(url, data, probe=self._probe)
-        self.faults: list[Fault] = []
+        self.faults: t.Sequence[Fault] = ()
         self.bus = FaultyBus(self.runtime.bus)
         self.runtime.bus = self.bus
         self.late: list[Send] = []
@@ -126,8 +125,15 @@ class FaultWorld(World):
 
     def calm(self) -> None:
         """Nothing lies in wait any longer, and the hosts are heard of."""
-        self.faults, self.bus.trouble, self.late = [], None, []
+        self.lay()
+        self.late = []
         self.portal.call(self._beat)
+
+    def lay(self, faults: t.Sequence[Fault] = (), trouble: Trouble | None = None) -> t.Callable[[], bool]:
+        """Have this lie in wait, and nothing else; what is returned tells whether all of it was met."""
+        self.faults, self.bus.trouble = faults, trouble
+        self.bus.sent.clear()
+        return lambda: all(one.met for one in (*faults, *([trouble] if trouble else [])))
 
     async def _beat(self) -> None:
         """What the agent says every ten seconds."""

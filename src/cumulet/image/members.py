@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
 from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.http import Body, Forbidden, NotFound, OpenBody, Request, View
@@ -12,7 +13,7 @@ from .images import members, visible
 
 
 class MemberCreate(OpenBody):
-    member: str
+    member: t.Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class MemberUpdate(Body):

@@ -24,6 +24,7 @@ KNOWN = (
     ("auto-allocated-topology", "Auto Allocated Topology Services", "A network for projects that have made none.", "2016-01-01"),
     ("availability_zone", "Availability Zone", "Zones of hosts.", "2015-01-01"),
     ("binding", "Port Binding", "Where a port is and how it is plugged in, for administrators.", "2014-02-03"),
+    ("binding-extended", "Port Bindings Extended", "Ports bound to several hosts, one of them active.", "2017-07-17"),
     ("default-subnetpools", "Default Subnetpools", "Subnets from the default pool.", "2016-02-18"),
     ("dhcp_agent_scheduler", "DHCP Agent Scheduler", "Which agents networks' DHCP lives with.", "2013-02-07"),
     ("dns-integration", "DNS Integration", "Names of ports in their network's DNS.", "2015-08-15"),

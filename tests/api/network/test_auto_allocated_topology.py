@@ -21,7 +21,7 @@ def test_a_project_gets_its_network_once(cloud, me, other, admin, default, pool)
     assert made == {"id": made["id"], "tenant_id": "p1", "project_id": "p1"}
     assert me.get("/auto-allocated-topology/None").json() == {"auto_allocated_topology": made} == admin.get(PATH).json()
     (network,) = me.get("/networks?name=auto_allocated_network").json()["networks"]
-    (subnet,), (router,) = me.get("/subnets").json()["subnets"], me.get("/routers").json()["routers"]
+    (subnet,), (router,) = me.get("/subnets?project_id=p1").json()["subnets"], me.get("/routers").json()["routers"]
     assert network["id"] == made["id"] and network["admin_state_up"] and network["subnets"] == [subnet["id"]]
     assert (subnet["name"], subnet["subnetpool_id"], subnet["cidr"][-3:]) == ("auto_allocated_subnet_v4", pool["id"], "/26")
     assert router["name"] == "auto_allocated_router" and router["external_gateway_info"]["network_id"] == default["id"]
@@ -36,13 +36,15 @@ def test_taking_it_away(me, admin, default, pool):
     assert len(me.get("/routers").json()["routers"]) == 1, "nothing is taken away by halves"
     me.delete(f"/ports/{port['id']}")
     assert me.delete(PATH).status_code == 204 == me.delete(PATH).status_code
-    assert me.get("/routers").json()["routers"] == me.get("/subnets").json()["subnets"] == me.get("/ports").json()["ports"] == []
+    assert (
+        me.get("/routers").json()["routers"] == me.get("/subnets?project_id=p1").json()["subnets"] == me.get("/ports").json()["ports"] == []
+    )
     assert me.get(PATH).json()["auto_allocated_topology"]["id"] != network
 
 
 def test_what_is_gone_is_made_anew(me, default, pool):
     network = me.get(PATH).json()["auto_allocated_topology"]["id"]
-    (router,), (subnet,) = me.get("/routers").json()["routers"], me.get("/subnets").json()["subnets"]
+    (router,), (subnet,) = me.get("/routers").json()["routers"], me.get("/subnets?project_id=p1").json()["subnets"]
     me.put(f"/routers/{router['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
     assert me.delete(f"/routers/{router['id']}").status_code == 204
     assert me.get(PATH).json()["auto_allocated_topology"]["id"] == network

@@ -384,6 +384,24 @@ def test_routers_and_dhcp_move_when_their_host_is_gone(cloud, me, network, subne
     assert hosts.wanted("a").routers == () and hosts.wanted("a").networks == ()
 
 
+def test_what_an_administrator_takes_from_a_host_goes_from_it(me, admin, network, subnet, start):
+    hosts = start("a", "b")
+    router = make(me, "router")
+    leg = plug(me, router, subnet_id=subnet["id"]).json()
+    hosts.reconcile()
+    (l3,), (dhcp,) = (admin.get(f"/agents?host=a&agent_type={kind} agent").json()["agents"] for kind in ("L3", "DHCP"))
+    assert admin.delete(f"/agents/{l3['id']}/l3-routers/{router['id']}").status_code == 204
+    assert admin.delete(f"/agents/{dhcp['id']}/dhcp-networks/{network['id']}").status_code == 204
+    hosts.reconcile()
+    assert hosts.wanted("a").routers == () and hosts.wanted("a").networks == () and status(me, {"id": leg["port_id"]}) == "DOWN"
+    (there,) = admin.get("/agents?host=b&agent_type=L3 agent").json()["agents"]
+    assert admin.post(f"/agents/{there['id']}/l3-routers", {"router_id": router["id"]}).status_code == 201
+    assert admin.post(f"/agents/{dhcp['id']}/dhcp-networks", {"network_id": network["id"]}).status_code == 201
+    hosts.reconcile()
+    assert [r.id for r in hosts.wanted("b").routers] == [router["id"]] and hosts.wanted("a").networks[0].dhcp_port
+    assert {p["status"] for p in admin.get(f"/ports?network_id={network['id']}").json()["ports"]} == {"ACTIVE"}
+
+
 def test_a_host_that_is_not_there(cloud, start, boot):
     hosts = start("a")
     boot("nowhere")

@@ -17,8 +17,7 @@ from openstack.exceptions import NotFoundException
 from .world import Cloud, eventually, unique
 
 SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=3",
-       "-o", "BatchMode=yes",
-       "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2")  # fmt: skip
+       "-o", "BatchMode=yes", "-o", "ServerAliveInterval=3", "-o", "ServerAliveCountMax=3")  # fmt: skip
 
 
 class Journey:

@@ -74,15 +74,18 @@ def test_a_security_group_that_no_longer_permits_blocks(journey, address):
 
 
 def test_a_volume_keeps_its_data_from_attachment_to_attachment(journey, server, address):
-    volume = journey.volume()
+    def disks() -> set[str]:
+        return set(journey.ssh(address, "ls /sys/block").split())
+
+    volume, before = journey.volume(), disks()
     journey.attach(server, volume)
-    eventually("vdb", lambda: journey.ssh(address, "ls /dev/vdb 2>/dev/null || true"), 30)
-    journey.ssh(address, "mke2fs /dev/vdb >/dev/null 2>&1 && mount -t ext2 /dev/vdb /mnt && echo kept > /mnt/proof && umount /mnt && sync")
+    (disk,) = eventually("a new disk", lambda: disks() - before, 30)
+    journey.ssh(address, f"mke2fs /dev/{disk} >/dev/null 2>&1 && mount -t ext2 /dev/{disk} /mnt && echo kept > /mnt/proof && umount /mnt && sync")
     journey.detach(server, volume)
-    eventually("no vdb", lambda: not journey.ssh(address, "ls /dev/vdb 2>/dev/null || true"), 30)
+    eventually("no such disk", lambda: disks() == before, 30)
     journey.attach(server, volume)
-    eventually("vdb again", lambda: journey.ssh(address, "ls /dev/vdb 2>/dev/null || true"), 30)
-    assert journey.ssh(address, "mount -t ext2 /dev/vdb /mnt && cat /mnt/proof && umount /mnt") == "kept"
+    (disk,) = eventually("a disk again", lambda: disks() - before, 30)
+    assert journey.ssh(address, f"mount -t ext2 /dev/{disk} /mnt && cat /mnt/proof && umount /mnt") == "kept"
     journey.detach(server, volume)
 
 

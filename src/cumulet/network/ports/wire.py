@@ -115,6 +115,10 @@ def vif_type(row: Row) -> str:
     return "bridge" if row.host else "unbound"
 
 
+def vif_details(row: Row) -> dict[str, t.Any]:
+    return {"port_filter": True, "connectivity": "l2"} if row.host else {}
+
+
 def _own(row: Row) -> dict[str, t.Any]:
     """The attributes that the view takes from the row as they are."""
     names = ("network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "vnic_type",
@@ -125,8 +129,7 @@ def _own(row: Row) -> dict[str, t.Any]:
 
 def _bound(request: Request, row: Row, network: Row) -> dict[str, t.Any]:
     """What of the port's place on a host the caller may see."""
-    details = {"port_filter": True, "connectivity": "l2"} if row.host else {}
-    found = {"host": row.host, "profile": row.profile, "vif_type": vif_type(row), "vif_details": details}
+    found = {"host": row.host, "profile": row.profile, "vif_type": vif_type(row), "vif_details": vif_details(row)}
     of = target(row, network)
     seen = {name.removeprefix("binding:").removesuffix("_id") for name in ADMIN_VIEW if request.allows(f"get_port:{name}", of)}
     return {name: value for name, value in found.items() if name in seen}
