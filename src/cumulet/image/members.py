@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import msgspec
+
 from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.http import Body, Forbidden, NotFound, OpenBody, Request, View

@@ -16,7 +16,7 @@ from .networks import add_network, drop_network
 from .routers.gateway import GatewayInfo
 from .routers.interfaces import by_subnet, without_subnet
 from .routers.operations import add_router, drop_router
-from .routers.rows import routers
+from .routers.rows import INTERFACE, attached, routers
 from .service import MEMBER, READER, api
 from .subnets.operations import add_subnet
 from .subnets.wire import SubnetCreate
@@ -78,9 +78,10 @@ def delete(tx: Tx, request: Request, project_id: str) -> None:
     if row is None:
         return
     router = tx.get(routers, id=row.router_id)
-    for subnet in tx.rows(subnets, network_id=row.network_id) if router else ():
-        without_subnet(tx, router, subnet)
     if router is not None:
+        for leg in attached(tx, router.id):
+            if leg.device_owner == INTERFACE and leg.network_id == row.network_id:
+                without_subnet(tx, router, t.cast(Row, tx.get(subnets, id=leg.subnet_id)))
         drop_router(tx, router)
     drop_network(tx, t.cast(Row, tx.get(networks, id=row.network_id)))
 

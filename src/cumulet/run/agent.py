@@ -64,9 +64,13 @@ class Agent:
         try:
             for host in hosts.values():
                 await self._open(host)
-            await port.open(self._handle)
         except FAILURES as error:
             raise StartError(f"The agent cannot serve this host: {error}") from error
+        try:
+            await port.open(self._handle)
+        except OSError as error:
+            what = "The message server cannot be reached" if self.config.bus else f"{self.layout.agent_socket} cannot be listened on"
+            raise StartError(f"{what}: {error}. Check `bus` in cumulet.toml, and `cumulet doctor`.") from None
         log.info("agent is up", hosts=len(hosts))
         beating = asyncio.create_task(self._beat())
         stop = asyncio.Event()

@@ -21,6 +21,8 @@ from pathlib import Path
 from . import StartError
 
 VERSION = 1
+SOCKET_MAX = 107
+"""Bytes that the kernel has for the path of a socket (unix(7))."""
 
 
 class LayoutError(StartError):
@@ -74,6 +76,8 @@ class Layout:
             raise LayoutError(f"{existing} is not a directory: name another one with --data.")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise LayoutError(f"{existing} cannot be written by this user: run as root, or name another directory with --data.")
+        if len(os.fsencode(self.agent_socket)) > SOCKET_MAX:
+            raise LayoutError(f"The path {self.root} is too long for the sockets in it: name a shorter one with --data.")
         found = self.version.read_text().strip() if self.version.exists() else str(VERSION)
         if not found.isdigit():
             raise LayoutError(

@@ -17,13 +17,13 @@ async def remove_guests_and_networks(config: Config, layout: Layout) -> int:
     agent = Agent(config, layout)
     names = [path.name for path in layout.agent.iterdir() if (path / "compute").is_dir()]
     try:
-        return sum([await _remove(host_of(agent, name)) for name in names])
+        return sum([await _remove(host_of(agent, name), layout) for name in names])
     except (NetworkDriverError, OSError) as error:
         raise StartError(f"Not everything could be removed ({error}): try again.") from None
 
 
-async def _remove(host: Host) -> int:
-    servers = await host.compute.list()
+async def _remove(host: Host, layout: Layout) -> int:
+    servers = await host.compute.list() if layout.servers(host.name).is_dir() else []
     for server in servers:
         await host.compute.destroy(server.id)
     await host.network.remove()

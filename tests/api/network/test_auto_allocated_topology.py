@@ -52,6 +52,14 @@ def test_what_is_gone_is_made_anew(me, default, pool):
     assert me.get(PATH).json()["auto_allocated_topology"]["id"] != network
 
 
+def test_what_was_changed_by_hand_goes_all_the_same(me, default, pool):
+    me.get(PATH)
+    (router,), (subnet,) = me.get("/routers").json()["routers"], me.get("/subnets?project_id=p1").json()["subnets"]
+    me.put(f"/routers/{router['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
+    assert me.delete(PATH).status_code == 204 and me.get("/routers").json()["routers"] == []
+    assert me.get("/networks?project_id=p1").json()["networks"] == []
+
+
 def test_what_it_takes(me, admin, public):
     dry = lambda: me.get(f"{PATH}?fields=dry-run")
     assert "No default router:external network" in fault(dry(), 409, "AutoAllocationFailure")

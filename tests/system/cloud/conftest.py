@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -37,9 +38,9 @@ def guest_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def new_clouds(namespace: None) -> Iterator[Callable[..., Cloud]]:
-    """A function that gives a cloud in a fresh directory, not started yet; the flags are those of `up`."""
+@contextlib.contextmanager
+def clouds() -> Iterator[Callable[..., Cloud]]:
+    """A function that gives a cloud in a fresh directory, not started yet; the flags are those of `up`. All go at the end."""
     made: list[Cloud] = []
 
     def make(*flags: str, image: Path | None = None) -> Cloud:
@@ -57,16 +58,21 @@ def new_clouds(namespace: None) -> Iterator[Callable[..., Cloud]]:
 
 
 @pytest.fixture
-def cloud(new_clouds: Callable[..., Cloud]) -> Iterator[Cloud]:
+def new_clouds(namespace: None) -> Iterator[Callable[..., Cloud]]:
+    with clouds() as make:
+        yield make
+
+
+@pytest.fixture
+def cloud(new_clouds: Callable[..., Cloud]) -> Cloud:
     """A cloud of simulated parts, not started yet."""
-    made = new_clouds(*SIMULATED)
-    yield made
-    made.purge()
+    return new_clouds(*SIMULATED)
 
 
 @pytest.fixture(scope="module")
-def real(new_clouds: Callable[..., Cloud], guest_image: Path) -> Cloud:
+def real(namespace: None, guest_image: Path) -> Iterator[Cloud]:
     """A cloud of real guests and networks, up."""
-    made = new_clouds(image=guest_image)
-    made.up()
-    return made
+    with clouds() as make:
+        made = make(image=guest_image)
+        made.up()
+        yield made

@@ -101,6 +101,12 @@ def test_a_data_directory_that_is_a_file(cloud, tmp_path):
     assert "Not a directory: name another directory with --data" in done.stderr
 
 
+def test_a_path_that_is_too_long_for_sockets(tmp_path):
+    done = Cloud(tmp_path / ("long" * 25)).command("up", "--detach", *SIMULATED)
+    assert done.returncode == 1
+    assert "too long for the sockets in it: name a shorter one with --data" in done.stderr
+
+
 def test_without_privilege_real_guests_are_refused_and_simulated_ones_run(cloud, readable):
     cloud.data.chmod(0o777)
     done = as_nobody(cloud, "up", "--detach")

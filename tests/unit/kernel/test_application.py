@@ -10,11 +10,12 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from cumulet.kernel.db import Tx, table
-from cumulet.kernel.http import Api, Body, Dialect, KeyedDialect, NotFound, Query, Reply, Request, View, since
+from cumulet.kernel.db import Tx, metadata, table
+from cumulet.kernel.http import Api, Body, Conflict, Dialect, KeyedDialect, NotFound, Query, Reply, Request, View, since
 from cumulet.kernel.testing.cloud import Caller, Cloud
 
 things = table("test_things", sa.Column("name", sa.String(20), nullable=False), sa.Column("size", sa.Integer, nullable=False))
+metadata.remove(things)  # no table of the cloud's
 api = Api("things", prefix="/things", base="/v2", low="2.1", high="2.9", dialect=KeyedDialect("things", "fault"))
 root = Api("root", prefix="", dialect=Dialect())
 MEMBER = api.rule("things:all", "role:member")
@@ -88,7 +89,10 @@ def make_openly(tx: Tx, request: Request, body: ThingCreate) -> Thing:
 @pytest.fixture
 def cloud(database_url: str, tmp_path):
     made = Cloud(database_url, str(tmp_path), {"things": api, "root": root})
+    things.drop(made.runtime.db.engine, checkfirst=True)
+    things.create(made.runtime.db.engine)
     yield made
+    things.drop(made.runtime.db.engine)
     made.close()
 
 
@@ -257,3 +261,16 @@ def test_the_answer_is_of_the_version_that_was_asked_for(me: Caller):
     assert (new.status_code, set(new.json()["thing"])) == (201, {"id", "name", "size"})
     assert new.headers["openstack-api-version"] == "things 2.3" and "OpenStack-API-Version" in new.headers["vary"]
     assert json.loads(new.content) == new.json()
+
+
+def test_what_others_refer_to_cannot_be_deleted(cloud: Cloud):
+    """A reference that a service forgot to ask for is a conflict, and no 5xx."""
+    made = sa.MetaData()
+    owners = sa.Table("test_owners", made, sa.Column("id", sa.String(64), primary_key=True))
+    owned = sa.Table("test_owned", made, sa.Column("owner_id", sa.ForeignKey(owners.c.id), nullable=False))
+    made.drop_all(cloud.runtime.db.engine)
+    made.create_all(cloud.runtime.db.engine)
+    cloud.transact(lambda tx: (tx.insert(owners, id="o1"), tx.insert(owned, owner_id="o1")))
+    with pytest.raises(Conflict, match="test_owners: others still refer to it"):
+        cloud.transact(lambda tx: tx.delete(owners, id="o1"))
+    made.drop_all(cloud.runtime.db.engine)

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cumulet.kernel.db import Database, table
+from cumulet.kernel.db import Database, metadata, table
 from cumulet.kernel.errors import BadRequest
 from cumulet.kernel.http import paged
 
 items = table("test_paging", sa.Column("name", sa.String(8)), sa.Column("size", sa.Integer))
+metadata.remove(items)  # no table of the cloud's
 ROWS = st.lists(st.tuples(st.sampled_from([None, "a", "b", "B", "ü"]), st.sampled_from([None, 0, 1, 2])), max_size=12)
 ORDER = st.lists(
     st.tuples(st.sampled_from(["name", "size", "id"]), st.sampled_from(["asc", "desc"])), max_size=3, unique_by=lambda pair: pair[0]

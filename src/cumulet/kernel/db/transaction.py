@@ -87,8 +87,11 @@ class Tx:
             raise self._conflict(error, values) from None
 
     def delete(self, table: sa.Table, **where: t.Any) -> int:
-        """Remove the rows with these values; their number."""
-        return self.execute(_delete(table, _form(where)), where).rowcount
+        """Remove the rows with these values; their number. Raises Conflict where other rows still refer to them."""
+        try:
+            return self.execute(_delete(table, _form(where)), where).rowcount
+        except sa.exc.IntegrityError:
+            raise Conflict(f"It cannot be deleted from {table.name}: others still refer to it.") from None
 
     @contextlib.contextmanager
     def savepoint(self) -> t.Iterator[None]:

@@ -12,7 +12,7 @@ from ..bodies import Json
 def named(body: Json, name: str) -> str:
     """The id that a request names. Raises BadRequest."""
     id = body.get(name)
-    if not ids.is_uuid(id):
+    if not isinstance(id, str) or not ids.is_uuid(id):
         raise BadRequest(f"Invalid input for {name}. Reason: '{str(id)[:64]}' is not a valid UUID.", kind="HTTPBadRequest")
     return id
 

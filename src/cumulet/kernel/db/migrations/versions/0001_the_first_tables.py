@@ -1277,6 +1277,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_identity_trusts_trustee_user_id'), ['trustee_user_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_identity_trusts_trustor_user_id'), ['trustor_user_id'], unique=False)
 
+    op.create_table('port_bindings',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.Column('updated_at', sa.DateTime(), nullable=True),
+    sa.Column('port_id', sa.String(length=64), nullable=False),
+    sa.Column('host', sa.String(length=255), nullable=False),
+    sa.Column('vnic_type', sa.String(length=64), nullable=False),
+    sa.Column('profile', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_port_bindings_port_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_port_bindings')),
+    sa.UniqueConstraint('port_id', 'host', name='uq_port_bindings_port_id_host')
+    )
+    with op.batch_alter_table('port_bindings', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_port_bindings_port_id'), ['port_id'], unique=False)
+
     op.create_table('port_security_groups',
     sa.Column('id', sa.String(length=64), nullable=False),
     sa.Column('created_at', sa.DateTime(), nullable=False),
@@ -1405,6 +1420,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_port_security_groups_port_id'))
 
     op.drop_table('port_security_groups')
+    with op.batch_alter_table('port_bindings', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_port_bindings_port_id'))
+
+    op.drop_table('port_bindings')
     with op.batch_alter_table('identity_trusts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_identity_trusts_trustor_user_id'))
         batch_op.drop_index(batch_op.f('ix_identity_trusts_trustee_user_id'))
