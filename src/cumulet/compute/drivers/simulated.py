@@ -115,20 +115,20 @@ class SimulatedDriver:
         async with self._call("start", machine.id):
             server = self._servers.setdefault(machine.id, Server(machine, Power.STOPPED))
             if server.power in (Power.STOPPED, Power.CRASHED):
-                self._boot(server)
+                _boot(server)
             server.power = Power.RUNNING
             server.machine = msgspec.structs.replace(machine, running=True)
 
     async def stop(self, id: str, grace: float) -> None:
         async with self._call("stop", id):
-            self._set(self._server(id), Power.STOPPED)
+            _set(self._server(id), Power.STOPPED)
 
     async def reboot(self, machine: Machine, hard: bool) -> None:
         async with self._call("reboot", machine.id):
             server = self._servers.setdefault(machine.id, Server(machine, Power.STOPPED))
             if hard or server.power != Power.RUNNING:
                 server.machine = msgspec.structs.replace(machine, running=True)
-            self._boot(server)
+            _boot(server)
 
     async def destroy(self, id: str) -> None:
         async with self._call("destroy", id):
@@ -152,7 +152,7 @@ class SimulatedDriver:
             server = self._server(id)
             if server.power not in (*LIVE, Power.SUSPENDED):
                 raise DriverError(f"server {id} is not suspended: it has no saved memory to resume from")
-            self._set(server, Power.RUNNING)
+            _set(server, Power.RUNNING)
 
     async def update(self, machine: Machine) -> None:
         async with self._call("update", machine.id):
@@ -175,9 +175,7 @@ class SimulatedDriver:
     async def console_log(self, id: str, lines: int | None) -> str:
         async with self._call("console_log", id):
             server = self._server(id)
-            said = (
-                [f"[    0.000000] {server.machine.name}: boot {server.boots} on {self._host}"] if server.boots else []
-            )
+            said = [f"[    0.000000] {server.machine.name}: boot {server.boots} on {self._host}"] if server.boots else []
             said += [f"[    0.{n}00000] {server.machine.name}: {step}" for n, step in _boot_steps(server)]
             return "".join(f"{line}\n" for line in (said if lines is None else said[max(0, len(said) - lines) :]))
 
@@ -206,7 +204,7 @@ class SimulatedDriver:
         async with self._call("happen", id):
             server = self._live(id, "changed")
             if power == Power.STOPPED:
-                self._set(server, power)
+                _set(server, power)
             server.power = power
         await self._on_power(id, power)
 
@@ -219,7 +217,7 @@ class SimulatedDriver:
             calls = self._calls()
             trouble = calls.get(name) or calls.get("*") or Trouble()
             await asyncio.sleep(trouble.latency)
-            fails = self._fails(trouble, count)
+            fails = _fails(trouble, count)
             if fails and not trouble.after:
                 raise DriverError(f"{name} on {self._host}: {trouble.message}")
             yield
@@ -236,11 +234,6 @@ class SimulatedDriver:
             return self._recipe.calls
         return self._recipe.calls | steering.calls
 
-    def _fails(self, trouble: Trouble, count: int) -> bool:
-        if trouble.while_file is not None and os.path.exists(trouble.while_file):
-            return True
-        return count in trouble.nth or random.random() < trouble.chance
-
     def _server(self, id: str) -> Server:
         if id not in self._servers:
             raise NoSuchMachine(f"there is no server {id} on this host")
@@ -251,15 +244,6 @@ class SimulatedDriver:
         if server.power not in LIVE:
             raise DriverError(f"server {id} is not running, so it cannot be {what}")
         return server
-
-    def _boot(self, server: Server) -> None:
-        server.boots += 1
-        server.since = time.time()
-        self._set(server, Power.RUNNING)
-
-    def _set(self, server: Server, power: Power) -> None:
-        server.power = power
-        server.machine = msgspec.structs.replace(server.machine, running=power == Power.RUNNING)
 
     def _save(self) -> None:
         """What has been done survives the process, though not the power of the host: that is simulated too."""
@@ -290,3 +274,20 @@ def _disk_size(machine: Machine) -> int:
         return qcow2.read(path).size if disk.image_format == "qcow2" else path.stat().st_size
     except (OSError, ValueError):
         return GIB
+
+
+def _fails(trouble: Trouble, count: int) -> bool:
+    if trouble.while_file is not None and os.path.exists(trouble.while_file):
+        return True
+    return count in trouble.nth or random.random() < trouble.chance
+
+
+def _boot(server: Server) -> None:
+    server.boots += 1
+    server.since = time.time()
+    _set(server, Power.RUNNING)
+
+
+def _set(server: Server, power: Power) -> None:
+    server.power = power
+    server.machine = msgspec.structs.replace(server.machine, running=power == Power.RUNNING)
