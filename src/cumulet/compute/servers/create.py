@@ -229,7 +229,7 @@ class _Plan:
         if len(usable) > 1:
             raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
         if not usable and asked == "auto":
-            raise BadRequest("Unable to automatically allocate a network for this project: it has none, and none is shared with it.")
+            return [NetworkWanted(uuid=network.auto_network(self.tx, self.request.context, self.project))]
         return [NetworkWanted(uuid=usable[0].id)] if usable else []
 
     def _checked(self, asked: list[NetworkWanted]) -> list[NetworkWanted]:
