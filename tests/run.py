@@ -26,6 +26,8 @@ def main(which: str, more: list[str]) -> int:
         os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
         os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
         failed |= suite("unit, api and faults, on both databases and buses", ["-n", "2", "tests/unit", "tests/api", "tests/fault", *more])
+        os.environ.setdefault("CUMULET_FUZZ_SEED", "5")
+        failed |= suite("fuzz: a minute of schemathesis", ["tests/fuzz", *more])
     if os.getuid() == 0:
         failed |= suite("system: real guests, real networks", ["-n", "2", "--dist", "loadfile", "tests/system", *more])
     else:

@@ -83,9 +83,9 @@ class Fuzzer:
         answer = self.world.send(self.caller, case)
         self.sent += 1
         name = f"{case.method} {case.path}"
-        told = (
-            f"{answer.request.method} {answer.request.url} {answer.request.content[:300]!r}\n -> {answer.status_code} {answer.text[:300]}"
-        )
+        odd = {name: value[:80] for name, value in (case.headers or {}).items()}
+        asked = f"{answer.request.method} {str(answer.request.url)[:300]} {odd} {answer.request.content[:300]!r}"
+        told = f"{asked}\n -> {answer.status_code} {answer.text[:300]}"
         if (
             answer.status_code >= 500
             and (case.method, case.path, answer.status_code) not in EXPECTED

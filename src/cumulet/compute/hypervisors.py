@@ -180,7 +180,7 @@ def _find(tx: Tx, request: Request, id: str) -> Row:
 def _marker(tx: Tx, request: Request, marker: str | None) -> str | None:
     if marker is None or request.version >= (2, 53):
         return marker
-    row = tx.get(compute_hosts, number=int(marker)) if marker.isdecimal() and int(marker) <= INT_MAX else None
+    row = tx.get(compute_hosts, number=int(marker)) if marker.isdecimal() and len(marker) <= 10 and int(marker) <= INT_MAX else None
     if row is None:
         raise BadRequest(f"marker [{marker}] not found")
     return row.id

@@ -113,7 +113,7 @@ def check_revision(request: Request, row: Row) -> None:
     name, _, number = condition.partition("=")
     if not condition:
         return
-    if name.strip() != "revision_number" or not number.strip().isdigit():
+    if name.strip() != "revision_number" or not number.strip().isdecimal() or len(number.strip()) > 18:
         raise BadRequest(f"If-Match must be revision_number=N, not {condition}.")
     if int(number) != row.revision_number:
         raise PreconditionFailed(
