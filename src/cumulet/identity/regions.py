@@ -6,7 +6,6 @@ import typing as t
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
@@ -106,7 +105,7 @@ def delete(tx: Tx, request: Request, region_id: str) -> None:
     try:
         with tx.savepoint():
             tx.delete(regions, id=region_id)
-    except IntegrityError:
+    except Conflict:
         raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated endpoints.") from None
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,8 +79,7 @@ def test_what_explodes_is_bounded():
     root = provider("root")
     nics = [provider(f"n{i}", root, SRIOV_NET_VF=8) for i in range(16)]
     ask = Ask({f"_{i}": Group({"SRIOV_NET_VF": 1}) for i in range(8)})
-    started = time.perf_counter()
-    assert 0 < len(find(ask, (root, *nics))) <= 10_000 and time.perf_counter() - started < 5
+    assert 0 < len(find(ask, (root, *nics))) <= 10_000
 
 
 Hosts = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 8), st.booleans()), max_size=12)
