@@ -25,9 +25,7 @@ GRUB = Path("/usr/lib/grub/i386-pc")
 COMMAND_LINE = "console=tty0 console=ttyS0,115200 cryptomgr.notests"
 """The kernel's own tests of its ciphers would take 0.2 s of every boot."""
 
-ENVIRONMENT = {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(EPOCH)} | {
-    "E2FSPROGS_FAKE_TIME": str(EPOCH)
-}
+ENVIRONMENT = {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(EPOCH)} | {"E2FSPROGS_FAKE_TIME": str(EPOCH)}
 
 
 def make_filesystem(image: Path, tree: Tree, work: Path) -> None:
@@ -106,9 +104,7 @@ def make_disk(disk: Path, filesystem: Path, core: bytes) -> None:
     """Write the raw disk: boot sector with the partition table, GRUB in the gap after it, the file system at 1 MiB."""
     if len(core) > START - SECTOR:
         raise BuildError(f"the boot loader takes {len(core)} bytes and the gap before the partition has {START}")
-    entry = struct.pack(
-        "<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", START // SECTOR, (SIZE - START) // SECTOR
-    )
+    entry = struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", START // SECTOR, (SIZE - START) // SECTOR)
     boot = (GRUB / "boot.img").read_bytes()[:440]
     with disk.open("wb") as file:
         file.write(boot.ljust(446, b"\0") + entry.ljust(64, b"\0") + b"\x55\xaa" + core)

@@ -25,7 +25,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     engine = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         quoted = engine.dialect.identifier_preparer.quote(name)
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {quoted}"))  # noqa: S608
-        connection.execute(sa.text(f"CREATE DATABASE {quoted}"))  # noqa: S608
+        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {quoted}"))
+        connection.execute(sa.text(f"CREATE DATABASE {quoted}"))
     engine.dispose()
     return str(sa.make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False))

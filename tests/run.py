@@ -29,7 +29,10 @@ def main(which: str, more: list[str]) -> int:
     with contextlib.ExitStack() as engines:
         os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
         os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
-        failed |= suite("unit, api and faults, on both databases and buses", ["-n", "2", "tests/unit", "tests/api", "tests/fault/test_matrix.py", "tests/fault/test_deletes.py", *more])
+        failed |= suite(
+            "unit, api and faults, on both databases and buses",
+            ["-n", "2", "tests/unit", "tests/api", "tests/fault/test_matrix.py", "tests/fault/test_deletes.py", *more],
+        )
         os.environ.setdefault("CUMULET_FUZZ_SEED", "5")
         failed |= suite("fuzz: a minute of schemathesis", ["tests/fuzz", *more])
     if os.getuid() == 0:

@@ -11,14 +11,14 @@ from fault.fault_world import FaultWorld
 
 
 class Keeper:
-    """The cloud of the cases that run now."""
+    """The cloud of the cases that run now. kind: which; a module of tests names another as its `WORLD`."""
 
-    def __init__(self, url: str, new_directory: t.Callable[[], str]):
-        self._url, self._new_directory = url, new_directory
+    def __init__(self, kind: type[FaultWorld], url: str, new_directory: t.Callable[[], str]):
+        self._kind, self._url, self._new_directory = kind, url, new_directory
         self._world: FaultWorld | None = None
 
     def take(self) -> FaultWorld:
-        self._world = self._world or FaultWorld(self._url, self._new_directory())
+        self._world = self._world or self._kind(self._url, self._new_directory())
         self._world.calm()
         return self._world
 
@@ -29,8 +29,9 @@ class Keeper:
 
 
 @pytest.fixture(scope="module")
-def keeper(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Keeper]:
-    made = Keeper(database_url, lambda: str(tmp_path_factory.mktemp("cloud")))
+def keeper(database_url: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Keeper]:
+    kind = getattr(request.module, "WORLD", FaultWorld)
+    made = Keeper(kind, database_url, lambda: str(tmp_path_factory.mktemp("cloud")))
     yield made
     made.drop()
 

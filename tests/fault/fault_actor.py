@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses as dc
 import typing as t
+from pathlib import Path
 
-from fault.fault_world import FaultWorld
+from cumulet.kernel.db import Tx
 
 PATHS = {"servers": "/compute/v2.1/servers", "volumes": "/volume/v3/volumes", "snapshots": "/volume/v3/snapshots", "backups": "/volume/v3/backups",
          "groups": "/volume/v3/groups", "group_snapshots": "/volume/v3/group_snapshots", "images": "/image/v2/images"}  # fmt: skip
@@ -25,10 +26,38 @@ class Scene:
     look: t.Callable[[str], str] | None = None
 
 
+class Kept(t.NamedTuple):
+    """Where a host's drivers keep what they have."""
+
+    machines: Path
+    network: Path
+    volumes: Path
+    metadata: Path
+
+
+class World(t.Protocol):
+    """What scenes and checks need of a cloud, be it in this process or one of real processes."""
+
+    hosts: list[str]
+    image_id: str
+    network_id: str
+    image_store: Path
+
+    def caller(self, prefix: str, *roles: str) -> t.Any: ...
+    def work(self) -> None:
+        """Return when no work is left."""
+
+    def settle(self) -> None:
+        """Return when no work is left and the reconcilers have seen to what it left."""
+
+    def transact(self, fn: t.Callable[[Tx], t.Any]) -> t.Any: ...
+    def kept(self, host: str) -> Kept: ...
+
+
 class Actor:
     """A member of a project, with the few requests that scenes are made of."""
 
-    def __init__(self, world: FaultWorld):
+    def __init__(self, world: World):
         self.world = world
         self.me, self.admin = world.caller(""), world.caller("", "admin")
 
@@ -116,7 +145,7 @@ class Actor:
     def take_in(self, kind: str, reference: str, volume: str | None = None) -> str:
         """Manage a volume, or a snapshot of a volume, that was let go of; its new id."""
         if kind == "volume":
-            wanted = {"host": f"{next(iter(self.world.agent.hosts))}@lvm#lvm", "ref": {"source-name": f"volume-{reference}"}}
+            wanted = {"host": f"{self.world.hosts[0]}@lvm#lvm", "ref": {"source-name": f"volume-{reference}"}}
         else:
             wanted = {"volume_id": volume, "ref": {"source-name": f"_snapshot-{reference}"}}
         return self("POST", f"/volume/v3/manageable_{kind}s", {kind: wanted}, admin=True)[kind]["id"]

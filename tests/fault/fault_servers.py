@@ -58,6 +58,10 @@ POWER: dict[str, tuple[dict, dict | None, str, str]] = {
 """Change -> the action, the action before it, what the server is after it, and what it stays where it fails."""
 
 
+BRIEF = {("PowerServer", change) for change in POWER if change not in ("stop", "start")}
+"""Scenes of one and the same saga: the first two show all that can befall it, the others what differs."""
+
+
 def _power(change: str) -> Make:
     def make(a: Actor) -> Scene:
         action, before, done, undone = POWER[change]

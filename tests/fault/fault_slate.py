@@ -17,8 +17,7 @@ from cumulet.kernel.work.tasks import LIVE, tasks
 from cumulet.network.tables import ports
 from cumulet.placement.tables import allocations, consumers
 from cumulet.volume.tables import attachments, backups, group_snapshots, groups, snapshots, unmanaged, volumes
-from fault.fault_actor import PATHS, Actor
-from fault.fault_world import FaultWorld
+from fault.fault_actor import PATHS, Actor, World
 
 RUNS = {Vm.ACTIVE: "running", Vm.RESCUED: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped"}
 """What the machine of a server in a state does; that of a resized one does what it did."""
@@ -40,18 +39,18 @@ class Held(t.NamedTuple):
     metadata: set[str]
 
 
-def check_whole(world: FaultWorld) -> None:
+def check_whole(world: World, actor: Actor) -> None:
     """Whatever the rows say is so on the hosts, and nothing else is there."""
-    held = {name: _held(world, name) for name in world.agent.hosts}
+    held = {name: _held(world, name) for name in world.hosts}
     files = _files(world)
     world.transact(lambda tx: (_check_rows(tx, held), _check_files(tx, files)))
-    _check_usage(world)
+    _check_usage(world, actor)
 
 
-def check_clean(world: FaultWorld) -> None:
+def check_clean(world: World) -> None:
     """Nothing is there but the world's own network, image and flavors."""
     world.transact(lambda tx: _check_empty(tx, world.image_id))
-    for name in world.agent.hosts:
+    for name in world.hosts:
         assert _held(world, name) == Held({}, set(), set(), set(), set())
     assert _files(world) == {"": {world.image_id}, "snapshots": set(), "backups": set(), "incoming": set()}
 
@@ -62,7 +61,7 @@ def _check_empty(tx: Tx, image_id: str) -> None:
     assert [row.id for row in tx.rows(images)] == [image_id]
 
 
-def delete_all(world: FaultWorld, actor: Actor) -> None:
+def delete_all(world: World, actor: Actor) -> None:
     """Delete everything there is, whatever its state: everything is gone after that."""
     for row in world.transact(lambda tx: tx.rows(unmanaged)):
         actor.take_in(row.kind, row.id, row.volume_id)
@@ -172,12 +171,12 @@ def _check_volumes(tx: Tx, known: dict[str, Row], held: dict[str, Held]) -> None
         assert {id for id, status in rows.items() if "error" not in status} <= here, f"{kind} without data"
 
 
-def _check_usage(world: FaultWorld) -> None:
+def _check_usage(world: World, actor: Actor) -> None:
     """What the limits tell is what there is."""
-    found = world.me.get("/limits").json()["limits"]["absolute"]
+    found = actor("GET", "/compute/v2.1/limits")["limits"]["absolute"]
     rows = world.transact(lambda tx: tx.rows(servers))
     assert (found["totalInstancesUsed"], found["totalCoresUsed"]) == (len(rows), sum(row.vcpus for row in rows))
-    found = world.volumes.get("/limits").json()["limits"]["absolute"]
+    found = actor("GET", "/volume/v3/limits")["limits"]["absolute"]
     there = [len(world.transact(lambda tx, table=table: tx.rows(table))) for table in (volumes, snapshots, backups)]
     assert [found[f"total{name}Used"] for name in ("Volumes", "Snapshots", "Backups")] == there
 
@@ -191,18 +190,19 @@ def _check_files(tx: Tx, files: dict[str, set[str]]) -> None:
     assert files["snapshots"] == files["incoming"] == set(), "a file on its way to nowhere"
 
 
-def _files(world: FaultWorld) -> dict[str, set[str]]:
-    root = world.runtime.config.root / "images"
+def _files(world: World) -> dict[str, set[str]]:
+    root = world.image_store
     return {part: {path.name for path in (root / part).glob("*") if path.is_file()} for part in ("", "snapshots", "backups", "incoming")}
 
 
-def _held(world: FaultWorld, name: str) -> Held:
-    root = world.root / name
-    network = _json(root / "network" / "network.json")
-    stored = _json(root / "volumes.json")
-    told = {path.stem for path in (world.root / "metadata" / "servers").glob("*.json")}
-    return Held(_json(root / "compute" / f"{name}.json"), set(stored.get("volumes", ())), set(stored.get("snapshots", ())),
-                {port["id"] for port in network.get("ports", ())}, told)  # fmt: skip
+def _held(world: World, name: str) -> Held:
+    kept = world.kept(name)
+    stored, network = _json(kept.volumes), _json(kept.network)
+    told = {path.stem for path in kept.metadata.glob("*.json")}
+    return Held(
+        _json(kept.machines), set(stored.get("volumes", ())), set(stored.get("snapshots", ())),
+        {port["id"] for port in network.get("ports", ())}, told,
+    )  # fmt: skip
 
 
 def _json(path: Path) -> dict:

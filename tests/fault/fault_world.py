@@ -9,13 +9,14 @@ import typing as t
 from collections import Counter
 
 from cumulet.kernel import clock
-from cumulet.kernel.bus import AgentFailed, AgentUnreachable, Bus, Event
+from cumulet.kernel.bus import AgentAway, AgentFailed, AgentUnreachable, Bus, Event
 from cumulet.kernel.db import Tx
 from cumulet.kernel.work import RECONCILERS, StepFailed, Worker
 from cumulet.kernel.work.tasks import LIVE, tasks
+from fault.fault_actor import Kept
 from world import World
 
-ROUNDS = 60
+ROUNDS = 400
 """How often work may be put off until it counts as work that does not end."""
 
 Send = t.Callable[[], t.Awaitable[t.Any]]
@@ -84,11 +85,12 @@ async def doubled(send: Send) -> t.Any:
 
 
 class FaultyBus:
-    """A bus on which commands get into trouble. `sent` is how many each step, by saga and name, has sent."""
+    """A bus on which commands get into trouble, or come to nobody while the agents are `away`. `sent` is how many each step, by saga and name, has sent."""
 
     def __init__(self, bus: Bus):
         self._bus = bus
         self.trouble: Trouble | None = None
+        self.away = False
         self.sent: Counter[tuple[str, str]] = Counter()
         self.step: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("step", default=None)
 
@@ -99,6 +101,8 @@ class FaultyBus:
         def send() -> t.Awaitable[t.Any]:
             return self._bus.call(host, name, arguments, **more)
 
+        if self.away:
+            raise AgentAway(f"The agent of host {host} is not connected.")
         trouble, step = self.trouble, self.step.get()
         if step:
             self.sent[step] += 1
@@ -118,10 +122,17 @@ class FaultWorld(World):
         self.runtime.bus = self.bus
         self.late: list[Send] = []
         self.reconcilers = [kind(self.runtime) for kind in RECONCILERS]
-        self.volumes = self.caller("/volume/v3")
+        self.hosts = list(self.agent.hosts)
+        self.image_store = self.runtime.config.root / "images"
         self.flavor("f2", vcpus=2, ram=128)
         self.flavor("f1")
         self.image_id, self.network_id = self.image(), self.network()
+
+    def kept(self, host: str) -> Kept:
+        root = self.root / host
+        return Kept(
+            root / "compute" / f"{host}.json", root / "network" / "network.json", root / "volumes.json", self.root / "metadata" / "servers"
+        )
 
     def calm(self) -> None:
         """Nothing lies in wait any longer, and the hosts are heard of."""
@@ -148,6 +159,10 @@ class FaultWorld(World):
                 fault.met = True
                 await fault.do()
 
+    def hurry(self) -> None:
+        """Let what waits for its time wait no longer."""
+        self.transact(_hurry)
+
     def work(self) -> None:
         """Work until there is none."""
         self.portal.call(self._work)
@@ -171,6 +186,16 @@ class FaultWorld(World):
         live = await self.runtime.db.read(lambda tx: [(row.saga, row.position, row.error) for row in tx.rows(tasks, status=LIVE)])
         raise TimeoutError(f"there is work that does not end: {live}")
 
+    async def leave(self) -> None:
+        """The agents go away."""
+        self.bus.away = True
+
+    def come_back(self) -> None:
+        """The agents are back, and say hello."""
+        self.bus.away = False
+        for hello in self.agent.hellos:
+            self.portal.call(self.agent.port.emit, hello)
+
     async def delay(self, send: Send) -> t.Any:
         """The command comes a second time when everything is over."""
         self.late.append(send)
@@ -178,5 +203,9 @@ class FaultWorld(World):
 
 
 def _hurry(tx: Tx) -> int:
-    """Let the time come of everything that waits for it; how much there is."""
-    return tx.update(tasks, {"status": LIVE}, due_at=clock.now())
+    """Let the time come of everything that waits for it, as if it had passed; how much there is."""
+    live, now = tx.rows(tasks, status=LIVE), clock.now()
+    for row in live:
+        if row.due_at > now:
+            tx.update(tasks, row.id, due_at=now, deadline=row.deadline - (row.due_at - now))
+    return len(live)

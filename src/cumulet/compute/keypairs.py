@@ -86,9 +86,7 @@ def create(tx: Tx, request: Request, body: KeypairCreate) -> Keypair:
         if request.version >= (2, 92):
             raise BadRequest("Invalid input for field/attribute keypair. 'public_key' is a required property")
         private, public = _generate()
-    row = tx.insert(
-        keypairs, user_id=user, name=body.name, type=body.type, public_key=public, fingerprint=_fingerprint(public, body.type)
-    )
+    row = tx.insert(keypairs, user_id=user, name=body.name, type=body.type, public_key=public, fingerprint=_fingerprint(public, body.type))
     return _view(row, private_key=private, user_id=row.user_id)
 
 
@@ -159,9 +157,7 @@ def _view(row: Row, **more: t.Any) -> Keypair:
 def _generate() -> tuple[str, str]:
     """A private key in PEM and its public key as OpenSSH writes it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return private.decode(), public.decode() + " Generated-by-Nova"
 

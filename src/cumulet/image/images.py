@@ -100,7 +100,13 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     return Page([view(row) for row in rows], marker, {"schema": "/v2/schemas/images"})
 
 
-@api.op("GET", "/images/{id}", policy=policy.GET, target=lambda tx, request, id: policy.against(request, visible(tx, request, id)), errors=(404,))
+@api.op(
+    "GET",
+    "/images/{id}",
+    policy=policy.GET,
+    target=lambda tx, request, id: policy.against(request, visible(tx, request, id)),
+    errors=(404,),
+)
 def show(tx: Tx, request: Request, id: str) -> dict:
     """Show an image."""
     return view(visible(tx, request, id))
@@ -265,7 +271,7 @@ def _moment(column: str, value: str) -> sa.ColumnElement[bool]:
     try:
         return _COMPARE[operator](images.c[column], clock.parse(text))
     except ValueError:
-        raise BadRequest(f"Bad \"{column}\" query filter format. Use ISO 8601 DateTime notation.") from None
+        raise BadRequest(f'Bad "{column}" query filter format. Use ISO 8601 DateTime notation.') from None
 
 
 _COMPARE: dict[str, t.Callable[[t.Any, t.Any], t.Any]] = {
@@ -285,5 +291,3 @@ def _order(query: ImageQuery) -> list[tuple[str, str]]:
         raise BadRequest("Number of sort dirs does not match the number of sort keys")
     directions = query.sort_dir * len(keys) if len(query.sort_dir) == 1 else query.sort_dir or ["desc"] * len(keys)
     return list(zip(keys, directions, strict=False))
-
-

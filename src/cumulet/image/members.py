@@ -98,5 +98,3 @@ def _find(tx: Tx, request: Request, id: str, member_id: str) -> Row:
 def _view(row: Row) -> Member:
     return Member(member_id=row.member_id, image_id=row.image_id, status=row.status, created_at=clock.iso(row.created_at) or "",
                   updated_at=clock.iso(row.updated_at or row.created_at) or "")  # fmt: skip
-
-

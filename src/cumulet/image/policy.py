@@ -25,8 +25,12 @@ DEACTIVATE = api.rule("deactivate", _OWN, "Stop an image's data from being downl
 REACTIVATE = api.rule("reactivate", _OWN, "Allow an image's data to be downloaded again.")
 ADD_MEMBER = api.rule("add_member", _OWN, "Share an image with a project.")
 DELETE_MEMBER = api.rule("delete_member", _OWN, "Stop sharing an image with a project.")
-GET_MEMBER = api.rule("get_member", "role:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)", "Show a member.")
-GET_MEMBERS = api.rule("get_members", "role:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)", "List members.")
+GET_MEMBER = api.rule(
+    "get_member", "role:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)", "Show a member."
+)
+GET_MEMBERS = api.rule(
+    "get_members", "role:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)", "List members."
+)
 MODIFY_MEMBER = api.rule("modify_member", "role:admin or (role:member and project_id:%(member_id)s)", "Accept or reject a shared image.")
 
 

@@ -99,9 +99,9 @@ def _parts(operation: t.Any) -> tuple[str, str, t.Any]:
     op = operation.get("op") or (verbs[0] if len(verbs) == 1 else None)
     path = operation.get("path") if "op" in operation else operation.get(op or "")
     if op not in ("add", "replace", "remove"):
-        raise BadRequest("Operation objects must contain exactly one member named \"add\", \"remove\", or \"replace\", or an \"op\" of these.")
+        raise BadRequest('Operation objects must contain exactly one member named "add", "remove", or "replace", or an "op" of these.')
     if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:].rstrip("/") or len(path) < 2:
         raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
     if op != "remove" and "value" not in operation:
-        raise BadRequest(f"Operation \"{op}\" requires a member named \"value\".")
+        raise BadRequest(f'Operation "{op}" requires a member named "value".')
     return op, path[1:].replace("~1", "/").replace("~0", "~"), operation.get("value")

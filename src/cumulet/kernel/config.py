@@ -30,7 +30,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     region: t.Annotated[str, doc("Name of the region in the catalog.")] = "RegionOne"
     log_level: t.Annotated[t.Literal["debug", "info", "warning", "error"], doc("The least important log lines to keep.")] = "info"
     hypervisor: t.Annotated[t.Literal["qemu", "simulated"], doc("What runs guests.")] = "qemu"
-    accelerator: t.Annotated[t.Literal["auto", "kvm", "tcg"], doc("How QEMU runs guests; auto: KVM where a probe guest boots on it.")] = "auto"
+    accelerator: t.Annotated[t.Literal["auto", "kvm", "tcg"], doc("How QEMU runs guests; auto: KVM where a probe guest boots on it.")] = (
+        "auto"
+    )
     network: t.Annotated[t.Literal["linux", "simulated"], doc("What makes networks.")] = "linux"
     hosts: t.Annotated[int, doc("Number of simulated compute hosts.", ge=1, le=100_000)] = 1
     user: t.Annotated[str, doc("System user that whatever faces the network runs as, where the cloud is started by root.")] = "cumulet"

@@ -13,8 +13,8 @@ from ..kernel.http import Body, NotFound, Page, Request, View, since
 from . import MEMBER, READER, api
 from .actions import Uuid, check_free, check_mode, check_not_computes
 from .connections import connection_info
-from .lookup import find
 from .listing import ListQuery, page, whose
+from .lookup import find
 from .tables import attachments, volumes
 from .uses import settle
 from .wire import Id, moment

@@ -12,8 +12,8 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, Page, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
 from .backup_rows import find_backup, ready_backup, restoring
-from .lookup import find, find_snapshot
 from .listing import ListQuery, named, page, whose
+from .lookup import find, find_snapshot
 from .quota import check_quota
 from .tables import backups, snapshots, volumes
 from .uses import create as make_volume

@@ -8,8 +8,8 @@ from .. import image as images
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, Request, since
 from . import ADMIN, MEMBER, api
-from .lookup import find, find_snapshot
 from .hosts import NoBackend, choose
+from .lookup import find, find_snapshot
 from .quota import check_quota, check_size
 from .tables import snapshots, types, volumes
 from .types import find_type

@@ -9,9 +9,9 @@ import msgspec
 from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Query, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
-from .lookup import find
 from .group_types import find_group_type
 from .listing import ListQuery, named, page, whose
+from .lookup import find
 from .quota import check_quota
 from .tables import attachments, group_snapshots, groups, snapshots, volumes
 from .types import find_type

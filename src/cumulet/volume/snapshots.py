@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, Page, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
-from .lookup import find, find_snapshot
 from .listing import ListQuery, named, page, whose
+from .lookup import find, find_snapshot
 from .quota import check_quota
 from .tables import snapshots
 from .wire import Id, Metadata, Text, Truth, moment, truth, wire

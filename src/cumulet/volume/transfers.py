@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Page, Request, View, since
 from . import MEMBER, READER, api
-from .lookup import find
 from .listing import ListQuery, page, whose
+from .lookup import find
 from .quota import check_quota
 from .tables import snapshots, transfers, type_access, types, volumes
 from .wire import Id, Name, Text, Truth, links, moment, truth

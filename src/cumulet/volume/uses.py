@@ -12,8 +12,8 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, NotFound, Request
 from ..kernel.runtime import Runtime
-from .lookup import find, find_snapshot
 from .hosts import NoBackend, choose
+from .lookup import find, find_snapshot
 from .messages import told
 from .quota import check_quota, check_size
 from .tables import attachments, snapshots, types, volumes

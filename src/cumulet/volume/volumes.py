@@ -10,8 +10,8 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Query, Request, UnsetType, since
 from . import ADMIN, MEMBER, READER, api
 from .backup_rows import ready_backup, restoring
-from .lookup import find
 from .listing import ListQuery, named, page, whose
+from .lookup import find
 from .tables import attachments, groups, snapshots, types, volumes
 from .uses import create as make
 from .views import Volume, VolumeDetail, details, plain_host, view

@@ -13,7 +13,7 @@ def test_a_user_is_made_once(database_url, tmp_path):
         cloud.transact(lambda tx: identity.bootstrap(
             tx, cloud.runtime.config, admin_password="x", demo_password="x", endpoints=[]))  # fmt: skip
         admin = cloud.caller("/identity/v3", "admin")
-        send = lambda name, key: admin.post("/users", {"user": {"name": name, "password": "p"}}, headers={"Idempotency-Key": key})  # noqa: E731
+        send = lambda name, key: admin.post("/users", {"user": {"name": name, "password": "p"}}, headers={"Idempotency-Key": key})
         first, again = send("a", "k"), send("a", "k")
         assert first.status_code == again.status_code == 201 and first.content == again.content
         assert send("b", "k").status_code == 400

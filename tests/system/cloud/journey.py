@@ -86,7 +86,9 @@ class Journey:
     def floating(self, server: Any) -> str:
         """A floating IP of the server's port."""
         port = next(iter(self.me.network.ports(device_id=server.id)))
-        found = list(self.me.network.ips(port_id=port.id)) or [self.me.network.create_ip(floating_network_id=self.public.id, port_id=port.id)]
+        found = list(self.me.network.ips(port_id=port.id)) or [
+            self.me.network.create_ip(floating_network_id=self.public.id, port_id=port.id)
+        ]
         self.undo.callback(self.remove, self.me.network.delete_ip, self.me.network.get_ip, found[0].id)
         return found[0].floating_ip_address
 

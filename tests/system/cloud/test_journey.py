@@ -80,7 +80,9 @@ def test_a_volume_keeps_its_data_from_attachment_to_attachment(journey, server, 
     volume, before = journey.volume(), disks()
     journey.attach(server, volume)
     (disk,) = eventually("a new disk", lambda: disks() - before, 30)
-    journey.ssh(address, f"mke2fs /dev/{disk} >/dev/null 2>&1 && mount -t ext2 /dev/{disk} /mnt && echo kept > /mnt/proof && umount /mnt && sync")
+    journey.ssh(
+        address, f"mke2fs /dev/{disk} >/dev/null 2>&1 && mount -t ext2 /dev/{disk} /mnt && echo kept > /mnt/proof && umount /mnt && sync"
+    )
     journey.detach(server, volume)
     eventually("no such disk", lambda: disks() == before, 30)
     journey.attach(server, volume)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from openstack.exceptions import SDKException
 
 from .journey import Journey, left_over
 from .world import Cloud, eventually, host, kill
 
-EVERY = 4.0
-"""Seconds between two kills: longer than a process needs to be there again, shorter than any journey."""
+AFTER = 2.0
+"""Seconds that the cloud works, once it is in order again, before the next kill."""
 
 
 @contextmanager
@@ -24,7 +25,10 @@ def killing(cloud: Cloud) -> Iterator[list[str]]:
 
     def loop() -> None:
         for names in itertools.cycle((("control",), ("agent",), ("control", "agent"))):
-            if over.wait(EVERY):
+            while not in_order():
+                if over.wait(0.2):
+                    return
+            if over.wait(AFTER):
                 return
             pids = cloud.pids()
             kill(*(pids[name] for name in names if pids[name]))
@@ -37,6 +41,12 @@ def killing(cloud: Cloud) -> Iterator[list[str]]:
     finally:
         over.set()
         thread.join()
+
+
+def in_order() -> bool:
+    with suppress(OSError), urllib.request.urlopen("http://127.0.0.1:5000/readyz", timeout=5) as answer:
+        return answer.status == 200
+    return False
 
 
 def insisting(step: Callable[[], object], seconds: float = 150) -> object:
@@ -63,7 +73,8 @@ def test_a_journey_ends_well_while_processes_are_killed(real):
         volume = insisting(journey.volume)
         insisting(lambda: journey.attach(a, volume))
         b = insisting(lambda: journey.boot("b"))
-        journey.ssh(address, f"ping -c 1 -W 20 {next(iter(b.addresses.values()))[0]['addr']}")
+        neighbour = next(iter(b.addresses.values()))[0]["addr"]
+        journey.ssh(address, f"for i in $(seq 40); do ping -c 1 -W 1 {neighbour} && exit 0; done; exit 1")
         insisting(lambda: journey.detach(a, volume))
         assert journey.ssh(address, "cat /root/proof", 120) == "kept"
         assert real.guests()[a.id] == guest, "the guest was not to be touched"

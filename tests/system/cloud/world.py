@@ -72,7 +72,8 @@ class Cloud:
 
     def tails(self) -> str:
         return "".join(
-            f"\n--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:]) for path in (self.data / "log").glob("*.log")
+            f"\n--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in (self.data / "log").glob("*.log")
         )
 
 

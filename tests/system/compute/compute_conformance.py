@@ -233,9 +233,7 @@ class Conformance:
         await driver.start(spec)
         await booted(driver, spec.id)
         again = await world.driver()
-        assert [(found.id, found.power, found.generation) for found in await again.list()] == [
-            (spec.id, Power.RUNNING, 7)
-        ]
+        assert [(found.id, found.power, found.generation) for found in await again.list()] == [(spec.id, Power.RUNNING, 7)]
         await again.reboot(spec, hard=False)
         await booted(again, spec.id, 2)
         await again.destroy(spec.id)

@@ -36,9 +36,7 @@ def drive(keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def machine(
-    disk: Path, drive: Path, keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machine]:
+def machine(disk: Path, drive: Path, keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     directory = tmp_path_factory.mktemp("first") / "machine"
     config = f"file={drive},if=virtio,format=raw,readonly=on"
     guest = Machine(directory, disk, keys["ed25519"], "-drive", config)
@@ -185,9 +183,7 @@ def test_disk_plugged_in(machine: Machine, tmp_path: Path, kind: str) -> None:
         machine.root(f"mount -t {kind} /dev/vdc /mnt && cat /mnt/proof && umount /mnt")
 
 
-def test_config_drive_on_vfat(
-    machine: Machine, overlay: Callable[[Path], Path], keys: dict[str, Path], tmp_path: Path
-) -> None:
+def test_config_drive_on_vfat(machine: Machine, overlay: Callable[[Path], Path], keys: dict[str, Path], tmp_path: Path) -> None:
     volume = tmp_path / "volume.raw"
     with plugged(machine, volume):
         machine.root("mkfs.vfat -n CONFIG-2 /dev/vdc && mkdir -p /media/vfat && mount /dev/vdc /media/vfat")

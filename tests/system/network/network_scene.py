@@ -55,7 +55,7 @@ def eventually(question: Callable[[], Any], seconds: float = 10) -> Any:
 
 def command(*argv: str, namespace: str | None = None, **options) -> subprocess.CompletedProcess[str]:
     options = {"check": False, "capture_output": True, "text": True} | options
-    return subprocess.run(namespaces.command(namespace, *argv), **options)  # noqa: PLW1510
+    return subprocess.run(namespaces.command(namespace, *argv), **options)
 
 
 class Loop:
@@ -135,9 +135,7 @@ class Host:
     def left(self) -> dict[str, object]:
         """All that a cloud could leave on a host."""
         return {
-            "links": sorted(
-                line.split(":")[1].split("@")[0] for line in self.run("ip", "-o", "link").stdout.splitlines()
-            ),
+            "links": sorted(line.split(":")[1].split("@")[0] for line in self.run("ip", "-o", "link").stdout.splitlines()),
             "namespaces": sorted(each for each in namespaces.listed() if each.startswith("c" + self.tag)),
             "rules": self.run("nft", "list", "ruleset").stdout,
             "processes": self.daemons(),
@@ -202,9 +200,7 @@ class Guest:
 
     def address(self, interface: str, gateway: str | None = None) -> None:
         """Give the card an address by hand."""
-        self.run(
-            "ip", "addr", "replace", interface, "dev", "eth0", *(["nodad"] if ":" in interface else []), check=True
-        )
+        self.run("ip", "addr", "replace", interface, "dev", "eth0", *(["nodad"] if ":" in interface else []), check=True)
         if gateway:
             self.run("ip", "route", "replace", "default", "via", gateway, check=True)
 
@@ -278,9 +274,7 @@ def still_echoes(connection: socket.socket) -> bool:
 
 
 V4 = Subnet(id="s4", cidr="10.0.0.0/24", ip_version=4, gateway="10.0.0.1")
-V6 = Subnet(
-    id="s6", cidr="fd00:1::/64", ip_version=6, gateway="fd00:1::1", ipv6_ra_mode="slaac", ipv6_address_mode="slaac"
-)
+V6 = Subnet(id="s6", cidr="fd00:1::/64", ip_version=6, gateway="fd00:1::1", ipv6_ra_mode="slaac", ipv6_address_mode="slaac")
 EXTERNAL = Network(
     id="external",
     kind="flat",
@@ -303,15 +297,10 @@ def port(number: int, *, network: str = "net", subnet: str = "s4", address: str 
     return Port(network_id=network, **known)
 
 
-def network(
-    *leased: Port, id: str = "net", subnets=(V4,), dhcp: bool = True, server: str = "10.0.0.2", **fields
-) -> Network:
+def network(*leased: Port, id: str = "net", subnets=(V4,), dhcp: bool = True, server: str = "10.0.0.2", **fields) -> Network:
     own = Port(id=f"{id}-dhcp", network_id=id, mac=mac(512), fixed_ips=(FixedIp(subnets[0].id, server),))
     leases = tuple(
-        Lease(
-            port_id=each.id, mac=each.mac, addresses=each.fixed_ips, hostname=each.hostname, options=each.dhcp_options
-        )
-        for each in leased
+        Lease(port_id=each.id, mac=each.mac, addresses=each.fixed_ips, hostname=each.hostname, options=each.dhcp_options) for each in leased
     )
     known = {"kind": "local", "mtu": 1450} | fields
     return Network(id=id, subnets=subnets, leases=leases, dhcp_port=own if dhcp else None, **known)

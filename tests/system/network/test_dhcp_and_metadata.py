@@ -56,9 +56,7 @@ def test_a_stranger_gets_no_lease(host, guests):
     assert guests(host, known).lease() is not None
     stranger_guest = guests(host, stranger)
     stranger_guest.run("ip", "link", "set", "eth0", "up")
-    said = stranger_guest.run(
-        "busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "2", "-T", "1", "-s", "/bin/true"
-    )
+    said = stranger_guest.run("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "2", "-T", "1", "-s", "/bin/true")
     assert said.returncode != 0
 
 

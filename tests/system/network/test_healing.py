@@ -17,9 +17,7 @@ from cumulet.network.drivers.base import HostNetwork, NetworkDriverError
 
 NOTHING = HostNetwork(host="", generation=0)
 PORT = port(10)
-WHOLE = scene(
-    PORT, networks=(network(PORT, kind="vxlan", segment=5), EXTERNAL), routers=(router(("172.24.4.20", "10.0.0.10")),)
-)
+WHOLE = scene(PORT, networks=(network(PORT, kind="vxlan", segment=5), EXTERNAL), routers=(router(("172.24.4.20", "10.0.0.10")),))
 
 
 def damages(host) -> dict[str, tuple[str, ...]]:

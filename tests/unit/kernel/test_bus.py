@@ -28,7 +28,7 @@ class World:
         return LocalBus([self.path]) if self.kind == "local" else AmqpBus(os.environ["CUMULET_TEST_RABBITMQ"])
 
     def port(self, uids=None):
-        hello = lambda: [Event(host="h", name="hello")]  # noqa: E731
+        hello = lambda: [Event(host="h", name="hello")]
         if self.kind == "local":
             return LocalPort(self.path, hello, uids if uids is not None else {os.getuid()})
         return AmqpPort(os.environ["CUMULET_TEST_RABBITMQ"], ["h"], hello)

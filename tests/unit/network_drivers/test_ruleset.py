@@ -48,9 +48,7 @@ def port(draw) -> Port:
         mac=draw(mac),
         fixed_ips=tuple(FixedIp("s", ip) for ip in draw(st.lists(v4 | v6, max_size=3, unique=True))),
         groups=tuple(draw(st.lists(group_ids, max_size=3, unique=True))),
-        pairs=tuple(
-            AddressPair(ip, mac) for ip, mac in draw(st.lists(st.tuples(v4 | v4_prefix | v6_prefix, mac), max_size=3))
-        ),
+        pairs=tuple(AddressPair(ip, mac) for ip, mac in draw(st.lists(st.tuples(v4 | v4_prefix | v6_prefix, mac), max_size=3))),
         port_security=draw(st.booleans()),
     )
 
@@ -105,20 +103,14 @@ def test_every_guarded_port_is_judged_both_ways_and_no_other(wanted):
     rules = rules_of(wanted)
     guarded = {numbered(wanted)[NAMES.tap(each.id)] for each in wanted.ports if each.port_security}
     judged = re.findall(r"meta mark vmap \{ (.*) \}", rules.text)
-    assert [{int(each.split(" : ")[0]) for each in line.split(", ")} for line in judged] == (
-        [guarded] * 2 if guarded else []
-    )
+    assert [{int(each.split(" : ")[0]) for each in line.split(", ")} for line in judged] == ([guarded] * 2 if guarded else [])
 
 
 @given(description())
 def test_every_path_of_a_judged_packet_ends_in_a_drop(wanted):
     (text,) = [table for table in tables(rules_of(wanted).text) if table.startswith("table inet")]
     bodies = dict(re.findall(r"^chain (\w+) \{([^}]*(?:\{[^}]*\}[^}]*)*?)^\}", text, re.MULTILINE))
-    ends = {
-        name: body.strip().splitlines()[-1]
-        for name, body in bodies.items()
-        if name[1] == "p" or name in ("egress", "ingress")
-    }
+    ends = {name: body.strip().splitlines()[-1] for name, body in bodies.items() if name[1] == "p" or name in ("egress", "ingress")}
     assert set(ends.values()) <= {"drop"}
     assert "egress" in ends and "ingress" in ends
 
@@ -128,9 +120,7 @@ def test_order_makes_no_difference(wanted, shuffle: random.Random):
     def mixed(parts: tuple) -> tuple:
         return tuple(shuffle.sample(parts, len(parts)))
 
-    other = msgspec.structs.replace(
-        wanted, ports=mixed(wanted.ports), groups=mixed(wanted.groups), networks=mixed(wanted.networks)
-    )
+    other = msgspec.structs.replace(wanted, ports=mixed(wanted.ports), groups=mixed(wanted.groups), networks=mixed(wanted.networks))
     assert ruleset(NAMES, other, numbered(wanted)).text == rules_of(wanted).text
 
 

@@ -28,9 +28,7 @@ def port(number: int, *groups: str, **fields) -> Port:
 
 def host(*ports: Port, **groups: tuple) -> HostNetwork:
     made = tuple(Group(id=id, rules=rules, members=members) for id, (rules, members) in groups.items())
-    return HostNetwork(
-        host="h", generation=1, networks=(Network(id="net", kind="local", mtu=1500),), ports=ports, groups=made
-    )
+    return HostNetwork(host="h", generation=1, networks=(Network(id="net", kind="local", mtu=1500),), ports=ports, groups=made)
 
 
 @pytest.mark.parametrize(

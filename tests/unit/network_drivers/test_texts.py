@@ -50,9 +50,7 @@ def test_a_tag_is_four_hex_digits(tag):
 
 
 def test_leases_have_names_that_dns_can_hold():
-    files, failed = dnsmasq.leases(
-        network(lease(5, hostname="Web-1"), lease(6, hostname="no_good name")), DHCP_PORT, "d.org"
-    )
+    files, failed = dnsmasq.leases(network(lease(5, hostname="Web-1"), lease(6, hostname="no_good name")), DHCP_PORT, "d.org")
     assert failed == {}
     assert files.names == "10.0.0.5 web-1 web-1.d.org\n10.0.0.6 host-10-0-0-6 host-10-0-0-6.d.org\n"
     assert [line.split(",")[0] for line in files.hosts.splitlines()] == ["fa:16:3e:00:00:05", "fa:16:3e:00:00:06"]

@@ -48,5 +48,3 @@ def _give(path: Path) -> None:
     owner = path.parent.stat()
     shutil.chown(path, owner.st_uid, owner.st_gid)
     os.chmod(path, 0o640)
-
-

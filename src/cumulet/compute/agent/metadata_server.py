@@ -131,7 +131,9 @@ def respond(service: Service, network_id: str, address: str, head: bytes, posted
         status, kind, body = service.password(network_id, address, match[2].decode("latin-1"), posted)
     else:
         status, kind, body = service.answer(network_id, address, match[2].decode("latin-1"))
-    top = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    top = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
     return top.encode() + (b"" if match and match[1] == b"HEAD" else body)
 
 

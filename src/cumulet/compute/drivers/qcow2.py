@@ -62,9 +62,7 @@ def empty(size: int, backing: str = "", backing_format: str = "") -> bytes:
     head = extension + bytes(8)
     offset = 104 + len(head) if name else 0
     # Clusters in order: header, reference count table, its one block, the first-level table.
-    header = HEADER.pack(
-        *(MAGIC, 3, offset, len(name), 16, size, 0, entries, 3 * CLUSTER, CLUSTER, 1, 0, 0, 0, 0, 0, 4, 104)
-    )
+    header = HEADER.pack(*(MAGIC, 3, offset, len(name), 16, size, 0, entries, 3 * CLUSTER, CLUSTER, 1, 0, 0, 0, 0, 0, 4, 104))
     counts = struct.pack(">H", 1) * (3 + table)
     parts = (header + head + name, struct.pack(">Q", 2 * CLUSTER), counts)
     return b"".join(part.ljust(CLUSTER, b"\0") for part in parts) + bytes(table * CLUSTER)

@@ -40,5 +40,7 @@ def _addresses(tx: Tx) -> Addresses:
 def _tell(tx: Tx, ids: list[str]) -> None:
     """What is being worked on is told by that work, or by the next."""
     for row in tx.all(sa.select(servers.c.id).where(servers.c.id.in_(ids))):
-        if not tx.first(sa.select(tasks.c.id).where(tasks.c.subject == row.id, tasks.c.saga == TellServer.__name__, tasks.c.status == LIVE)):
+        if not tx.first(
+            sa.select(tasks.c.id).where(tasks.c.subject == row.id, tasks.c.saga == TellServer.__name__, tasks.c.status == LIVE)
+        ):
             TellServer.start(tx, row.id)

@@ -19,7 +19,13 @@ from ..workflows.power import PowerServer
 
 log = get_logger("power")
 
-SEEN = {"running": states.RUNNING, "paused": states.PAUSED, "suspended": states.SHUTDOWN, "stopped": states.SHUTDOWN, "crashed": states.CRASHED}
+SEEN = {
+    "running": states.RUNNING,
+    "paused": states.PAUSED,
+    "suspended": states.SHUTDOWN,
+    "stopped": states.SHUTDOWN,
+    "crashed": states.CRASHED,
+}
 EXPECTED = {Vm.ACTIVE: "running", Vm.PAUSED: "paused", Vm.SUSPENDED: "suspended", Vm.STOPPED: "stopped", Vm.RESCUED: "running",
             Vm.RESIZED: "running"}  # fmt: skip
 

@@ -321,5 +321,3 @@ def flavor_copy(flavor: Row) -> dict:
         "id": flavor.flavorid, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk,
         "ephemeral": flavor.ephemeral, "swap": flavor.swap, "extra_specs": flavor.extra_specs,
     }  # fmt: skip
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-
 from ... import volume as volumes
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Request, UnsetType, since
@@ -70,10 +69,14 @@ def wanted_disks(tx: Tx, request: Request, image: t.Any, flavor: Row, mapping: l
     if image is not None and not any(d.boot_index == 0 for d in disks):
         disks.insert(0, Wanted("image", "local", image.id, flavor.disk, 0, delete=True))
     if image is not None and not legacy and any(d.boot_index == 0 and d.source != "image" for d in disks):
-        raise BadRequest("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
+        raise BadRequest(
+            "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid."
+        )
     roots = [d for d in disks if d.boot_index == 0]
     if not roots:
-        raise BadRequest("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
+        raise BadRequest(
+            "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid."
+        )
     if len(roots) > 1:
         raise BadRequest("Block Device Mapping is Invalid: more than one device has boot_index 0.")
     if any(d.destination == "volume" for d in disks):
@@ -159,9 +162,7 @@ def check_root(image: t.Any, flavor: dict, *, local: bool) -> None:
     if image.status != "active":
         raise BadRequest(f"Image {image.id} is not active.")
     if image.min_ram > flavor["ram"]:
-        raise BadRequest(
-            f"Flavor's memory is too small for requested image: it has {flavor['ram']} MiB, the image needs {image.min_ram}."
-        )
+        raise BadRequest(f"Flavor's memory is too small for requested image: it has {flavor['ram']} MiB, the image needs {image.min_ram}.")
     if not local or not flavor["disk"]:
         return
     if image.min_disk > flavor["disk"]:

@@ -217,7 +217,7 @@ def _moment(name: str, text: str) -> dt.datetime:
 
 def _tags(query: ServerQuery) -> t.Iterator[sa.ColumnElement[bool]]:
     """A tag stands in the JSON list between quotes; tags have neither comma nor slash, and no quote that is not escaped."""
-    has = lambda tag: sa.cast(servers.c.tags, sa.Text).contains(msgspec.json.encode(tag).decode(), autoescape=True)  # noqa: E731
+    has = lambda tag: sa.cast(servers.c.tags, sa.Text).contains(msgspec.json.encode(tag).decode(), autoescape=True)
     for given, join, wanted in ((query.tags, sa.and_, True), (query.tags_any, sa.or_, True),
                                 (query.not_tags, sa.and_, False), (query.not_tags_any, sa.or_, False)):  # fmt: skip
         if given:

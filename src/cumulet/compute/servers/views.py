@@ -22,6 +22,7 @@ from .tables import block_devices, servers
 WHOLE = (2, 75)
 """From this microversion on, changing a server answers all that looking it up does."""
 
+
 def wire(name: str, default: t.Any = msgspec.NODEFAULT) -> t.Any:
     """A field with a name that Python has no identifier for."""
     return msgspec.field(name=name, default=default)

@@ -11,7 +11,7 @@ from ...kernel.work import Saga, step
 from ..servers.states import NOSTATE, RUNNING, Task, Vm
 from ..servers.tables import block_devices, nics, servers
 from .attachments import connect_volumes
-from .faults import fault
+from .faults import fault, show_stuck
 from .restart import power_on, server
 
 
@@ -47,7 +47,7 @@ class BootServer(Saga):
         tx.update(servers, self.subject, vm_state=Vm.ERROR, task_state=None, power_state=NOSTATE, fault=fault(why))
 
     def stuck(self, tx: Tx, why: str) -> None:
-        tx.update(servers, self.subject, vm_state=Vm.ERROR, fault=fault(why))
+        show_stuck(tx, self.subject, why)
 
     async def _host(self) -> str:
         return (await server(self)).host

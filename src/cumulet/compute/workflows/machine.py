@@ -90,7 +90,7 @@ def tree_of(tx: Tx, row: Row) -> dict[str, str]:
 
 def _throttle(specs: dict[str, str]) -> Throttle:
     """I/O limits by the flavor's `quota:disk_*` extra specs."""
-    value = lambda name: int(specs.get(f"quota:disk_{name}", 0))  # noqa: E731
+    value = lambda name: int(specs.get(f"quota:disk_{name}", 0))
     return Throttle(
         read_bytes=value("read_bytes_sec"), write_bytes=value("write_bytes_sec"), total_bytes=value("total_bytes_sec"),
         read_iops=value("read_iops_sec"), write_iops=value("write_iops_sec"), total_iops=value("total_iops_sec"),

@@ -9,7 +9,7 @@ from ...kernel.work import Saga, step
 from ..servers import states
 from ..servers.states import Vm
 from ..servers.tables import servers
-from .faults import fault
+from .faults import fault, show_stuck
 from .restart import power_off, power_on
 
 
@@ -49,6 +49,9 @@ class RescueServer(Saga):
         tx.update(servers, self.subject, vm_state=self.state["was"], task_state=None, fault=fault(why))
         tx.nudge("power")
 
+    def stuck(self, tx: Tx, why: str) -> None:
+        show_stuck(tx, self.subject, why)
+
 
 class UnrescueServer(Saga):
     """`rescue` is what the server goes back to where it cannot leave its rescue."""
@@ -84,3 +87,6 @@ class UnrescueServer(Saga):
 
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(servers, self.subject, vm_state=Vm.RESCUED, task_state=None, fault=fault(why))
+
+    def stuck(self, tx: Tx, why: str) -> None:
+        show_stuck(tx, self.subject, why)

@@ -11,7 +11,7 @@ from ...kernel.work import Saga, step
 from ..servers import states
 from ..servers.states import Task, Vm
 from ..servers.tables import block_devices, servers
-from .faults import fault
+from .faults import fault, show_stuck
 from .restart import power_off, power_on, server
 
 
@@ -21,6 +21,9 @@ class _Reshape(Saga):
     async def power_on(self) -> None:
         """Run the server as its rows now say, unless it was stopped when this began."""
         await power_on(self, stopped=((await server(self)).resize or {}).get("stopped", False))
+
+    def stuck(self, tx: Tx, why: str) -> None:
+        show_stuck(tx, self.subject, why)
 
 
 class ResizeServer(_Reshape):
@@ -85,7 +88,7 @@ class RevertResize(_Reshape):
         tx.update(servers, row.id, task_state=None, resize=None, **settled_state(row))
 
     def failed(self, tx: Tx, why: str) -> None:
-        tx.update(servers, self.subject, task_state=None, fault=fault(why))
+        tx.update(servers, self.subject, vm_state=Vm.RESIZED, task_state=None, fault=fault(why))
 
 
 def reshape(tx: Tx, id: str, flavor: dict[str, t.Any], task: Task) -> None:

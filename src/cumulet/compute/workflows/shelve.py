@@ -13,7 +13,7 @@ from ..servers.states import Task, Vm
 from ..servers.tables import servers
 from .attachments import connect_volumes
 from .boot import BootServer, leave_host
-from .faults import fault
+from .faults import fault, show_stuck
 from .restart import power_off, power_on, server
 from .snapshot import take
 
@@ -48,6 +48,9 @@ class ShelveServer(Saga):
         stopped = self.state["stopped"]
         tx.update(servers, self.subject, vm_state=Vm.STOPPED if stopped else Vm.ACTIVE, task_state=None, fault=fault(why),
                   power_state=states.SHUTDOWN if stopped else states.RUNNING)  # fmt: skip
+
+    def stuck(self, tx: Tx, why: str) -> None:
+        show_stuck(tx, self.subject, why)
 
 
 class OffloadServer(Saga):

@@ -53,7 +53,7 @@ class Database:
             except sa.exc.OperationalError as error:
                 if not _lost_race(error):
                     raise
-                time.sleep(random.uniform(0, 0.004 * 2**min(attempt, 6)))
+                time.sleep(random.uniform(0, 0.004 * 2 ** min(attempt, 6)))
         raise Unavailable(f"The database was too busy: {ATTEMPTS} attempts lost to other requests. Try again.")
 
     async def write(self, fn: t.Callable[[Tx], Result]) -> Result:

@@ -1,7 +1,5 @@
 """The wire: operations, versions, faults, paging, discovery, OpenAPI."""
 
-from .api import Api, Operation
-from .dialects import Dialect, IdentityDialect, ImageDialect, KeyedDialect, NetworkDialect, PlacementDialect
 from ..errors import (
     ApiError,
     BadRequest,
@@ -17,6 +15,8 @@ from ..errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from .api import Api, Operation
+from .dialects import Dialect, IdentityDialect, ImageDialect, KeyedDialect, NetworkDialect, PlacementDialect
 from .paging import paged
 from .request import Request
 from .versions import since, until

@@ -14,13 +14,13 @@ from starlette.responses import Response
 
 from .. import ids
 from ..db import Tx
+from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
 from ..log import get_logger
 from ..metrics import REQUESTS
 from ..runtime import Runtime
 from . import idempotency, wire
 from .api import Operation
 from .dialects import Dialect
-from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
 from .request import Request
 from .routing import Routes
 from .versions import prune, shape
@@ -66,9 +66,7 @@ class Application:
 
     def _request(self, http: HttpRequest) -> tuple[Request, Routes]:
         path = _raw_path(http.scope)
-        _, api, routes = next(
-            entry for entry in self._apis if not entry[0] or path == entry[0] or path.startswith(entry[0] + "/")
-        )
+        _, api, routes = next(entry for entry in self._apis if not entry[0] or path == entry[0] or path.startswith(entry[0] + "/"))
         host = http.headers.get("host")
         root = self.runtime.config.public_url.rstrip("/") or (f"http://{host}" if host else self.runtime.config.url)
         return Request(
@@ -255,7 +253,7 @@ def _strict(body: t.Any) -> bool:
 
 def _by_action(candidates: list[Operation], body: t.Any) -> list[Operation]:
     if not isinstance(body, dict) or not body:
-        raise BadRequest("Malformed request body: an action is expected, as in {\"name\": {...}}")
+        raise BadRequest('Malformed request body: an action is expected, as in {"name": {...}}')
     if len(body) > 1:
         raise BadRequest("Only one action is allowed in a request; found " + ", ".join(sorted(body)))
     named = [o for o in candidates if o.action in body]

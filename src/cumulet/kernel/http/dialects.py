@@ -63,13 +63,9 @@ class Dialect:
         try:
             found = version(asked)
         except ValueError:
-            raise BadRequest(
-                f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum."
-            ) from None
+            raise BadRequest(f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum.") from None
         if not low <= found <= high:
-            raise NotAcceptable(
-                f"Version {asked} is not supported by the API. Minimum is {_text(low)} and maximum is {_text(high)}."
-            )
+            raise NotAcceptable(f"Version {asked} is not supported by the API. Minimum is {_text(low)} and maximum is {_text(high)}.")
         return found
 
     def version_headers(self, at: Version) -> dict[str, str]:
@@ -141,7 +137,7 @@ class NetworkDialect(Dialect):
         wanted = {value for key, value in request.query if key == "fields" and value}
         if not wanted or request.method != "GET" or not isinstance(body, dict):
             return body
-        pick = lambda one: {k: v for k, v in one.items() if k in wanted} if isinstance(one, dict) else one  # noqa: E731
+        pick = lambda one: {k: v for k, v in one.items() if k in wanted} if isinstance(one, dict) else one
         return {
             name: [pick(one) for one in value] if isinstance(value, list) and not name.endswith("_links") else pick(value)
             for name, value in body.items()

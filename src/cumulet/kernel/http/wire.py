@@ -151,9 +151,7 @@ _lists: dict[type, frozenset[str]] = {}
 def _list_fields(cls: type) -> frozenset[str]:
     if cls not in _lists:
         hints = t.get_type_hints(cls)
-        _lists[cls] = frozenset(
-            f.encode_name for f in msgspec.structs.fields(cls) if _has_list(hints[f.name])
-        )
+        _lists[cls] = frozenset(f.encode_name for f in msgspec.structs.fields(cls) if _has_list(hints[f.name]))
     return _lists[cls]
 
 

@@ -77,10 +77,18 @@ def _directory(user: str) -> t.Iterator[tuple[Path, str | None]]:
 
 
 @contextlib.contextmanager
-def _running(argv: t.Sequence[t.Any], log: Path, user: str | None, port: int, environment: dict[str, str] | None = None) -> t.Iterator[None]:
+def _running(
+    argv: t.Sequence[t.Any], log: Path, user: str | None, port: int, environment: dict[str, str] | None = None
+) -> t.Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True, **_as(user)
+            [str(a) for a in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+            **_as(user),
         )
     try:
         _until(lambda: process.poll() is None and _listens(port), Path(str(argv[0])).name, log, process)

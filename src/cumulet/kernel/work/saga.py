@@ -101,9 +101,7 @@ class Saga:
         """An agent's command on this saga's subject. Each is newer than the one before, and the agent refuses one that is
         older than what it has seen: a message that comes late, or once more, undoes nothing."""
         self.generation += 1
-        return await self.runtime.bus.call(
-            host, command, arguments, subject=self.subject, generation=self.generation, timeout=timeout
-        )
+        return await self.runtime.bus.call(host, command, arguments, subject=self.subject, generation=self.generation, timeout=timeout)
 
 
 def holds_transaction(fn: StepFunction) -> bool:

@@ -9,6 +9,7 @@ from ...kernel.work import Saga, StepFailed, step, supersede
 from ..backup_files import backup_path
 from ..messages import told
 from ..tables import backups, snapshots, volumes
+from .remove import remove
 
 
 class CreateBackup(Saga):
@@ -45,24 +46,34 @@ class CreateBackup(Saga):
         tx.update(backups, self.subject, status="error", fault=why)
         source_is_free(tx, row)
 
+    def stuck(self, tx: Tx, why: str) -> None:
+        tx.update(backups, self.subject, status="error", fault=why)
+
     async def _forget_copy(self, row: Row, volume: Row | None) -> None:
         if row.snapshot_id and volume is not None and volume.host is not None:
             await self.call(volume.host, "volume.delete", id=row.id)
 
 
 class DeleteBackup(Saga):
+    """`stopped_on` is the host that was copying when this began: it has to hear of it, or it writes the file once more."""
+
     deadline = dt.timedelta(minutes=10)
 
     @classmethod
     def begin(cls, tx: Tx, row: Row, request_id: str | None = None) -> None:
         """Stop what is being done to a backup, and delete it."""
+        host = None
         if supersede(tx, row.id):
             source_is_free(tx, row)
+            volume = tx.get(volumes, id=row.volume_id)
+            host = volume.host if volume else None
         tx.update(backups, row.id, status="deleting")
-        cls.start(tx, row.id, request_id=request_id)
+        cls.start(tx, row.id, request_id=request_id, stopped_on=host)
 
     @step
     async def remove(self) -> None:
+        if self.state["stopped_on"]:
+            await remove(self, self.state["stopped_on"], "volume.delete", self.subject)
         row, shared = await self.runtime.db.read(self._rows)
         if row is not None and not shared:
             backup_path(self.runtime, row.file_id).unlink(missing_ok=True)

@@ -35,6 +35,9 @@ class ManageVolume(Saga):
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(volumes, self.subject, status="error_managing", fault=why)
 
+    def stuck(self, tx: Tx, why: str) -> None:
+        self.failed(tx, why)
+
 
 class ManageSnapshot(Saga):
     """`reference` is what the host calls it. A volume is made of it for a while: hosts take snapshots of volumes only."""
@@ -63,6 +66,9 @@ class ManageSnapshot(Saga):
 
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(snapshots, self.subject, status="error", fault=why)
+
+    def stuck(self, tx: Tx, why: str) -> None:
+        self.failed(tx, why)
 
     def _rows(self, tx: Tx) -> tuple[Row, str]:
         """The snapshot, and the host of its volume."""

@@ -36,9 +36,7 @@ class Host(msgspec.Struct, kw_only=True):
 async def prepare(host: Host, record: Record, directory: Path) -> None:
     """Make the disks that are missing and write the config drive anew."""
     if record.machine.properties.get("hw_firmware_type", "bios") != "bios":
-        raise DriverError(
-            f"server {record.machine.id}: this host boots by BIOS, the image asks for hw_firmware_type uefi"
-        )
+        raise DriverError(f"server {record.machine.id}: this host boots by BIOS, the image asks for hw_firmware_type uefi")
     for disk in record.machine.roots:
         await disks.make_root(directory, disk, host.images)
     config = directory / devices.CONFIG_FILE

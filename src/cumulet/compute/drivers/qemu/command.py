@@ -51,9 +51,7 @@ class Descriptors:
             os.close(self.numbers.pop())
 
 
-async def arguments(
-    machine: Machine, record: Record, directory: Path, files: Descriptors, open_tap: Callable[[str], int]
-) -> list[str]:
+async def arguments(machine: Machine, record: Record, directory: Path, files: Descriptors, open_tap: Callable[[str], int]) -> list[str]:
     """The hardware of a machine; its files and taps are opened into `files`."""
     q35 = devices.is_q35(machine)
     argv = ["-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none", "-sandbox", SANDBOX]

@@ -60,9 +60,7 @@ async def copy_running(guest: Guest, root: Path, node: str, path: Path) -> None:
     part.write_bytes(qcow2.empty(qcow2.read(root).size))
     await add_node(guest, SNAPSHOT, [Layer(part, "qcow2")])
     try:
-        await guest.job(
-            "blockdev-backup", SNAPSHOT, {"device": node, "target": SNAPSHOT, "sync": "full", "auto-dismiss": False}
-        )
+        await guest.job("blockdev-backup", SNAPSHOT, {"device": node, "target": SNAPSHOT, "sync": "full", "auto-dismiss": False})
     finally:
         await remove_node(guest, SNAPSHOT)
     await asyncio.to_thread(settle, part, path)

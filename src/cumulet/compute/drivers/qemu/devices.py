@@ -83,10 +83,7 @@ def volume_drive(volume: VolumeDisk) -> Drive:
 def drives(machine: Machine, directory: Path) -> list[Drive]:
     """Every disk that a machine starts with."""
     explicit = any(disk.boot_index is not None for disk in (*machine.roots, *machine.volumes))
-    found = [
-        root_drive(directory, disk, 0 if index == 0 and not explicit else disk.boot_index)
-        for index, disk in enumerate(machine.roots)
-    ]
+    found = [root_drive(directory, disk, 0 if index == 0 and not explicit else disk.boot_index) for index, disk in enumerate(machine.roots)]
     found += [volume_drive(volume) for volume in machine.volumes]
     if machine.config_drive is not None:
         image = [Layer(directory / CONFIG_FILE, "raw")]

@@ -69,9 +69,7 @@ async def _create(path: Path, disk: RootDisk, images: Images) -> None:
     check_name(disk.image, "image id")
     async with images.hold(disk) as (base, format, image_size):
         if size and image_size > size:
-            raise DriverError(
-                f"image {disk.image} needs {image_size} bytes, more than the {disk.size_gib} GiB of disk {disk.id}"
-            )
+            raise DriverError(f"image {disk.image} needs {image_size} bytes, more than the {disk.size_gib} GiB of disk {disk.id}")
         content = qcow2.empty(size or image_size, f"../../{base.parent.name}/{base.name}", format)
         await asyncio.to_thread(write_whole, path, content)
 

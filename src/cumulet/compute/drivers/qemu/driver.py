@@ -42,9 +42,7 @@ class QemuDriver:
 
     capabilities = Capabilities(name="qemu")
 
-    def __init__(
-        self, root: Path, host: str, tap: Callable[[str], str], user: str | None, accelerator: str = "auto"
-    ) -> None:
+    def __init__(self, root: Path, host: str, tap: Callable[[str], str], user: str | None, accelerator: str = "auto") -> None:
         """`tap` names the tap device of a port; QEMU runs as `user` (None: as who we are)."""
         root = root.resolve()
         self.accelerator_reason = ""
@@ -204,9 +202,7 @@ class QemuDriver:
                 raise DriverError(f"server {id} has no root disk on this host to take a snapshot of")
             root = root_path(self._servers.directory(id), machine.roots[0])
             node = devices.device_id("disk", machine.roots[0].id)
-            copy = (
-                copies.copy_running(guest, root, node, Path(path)) if guest else copies.copy_stopped(root, Path(path))
-            )
+            copy = copies.copy_running(guest, root, node, Path(path)) if guest else copies.copy_stopped(root, Path(path))
             self._copying[id] = asyncio.ensure_future(copy)
             try:
                 await asyncio.shield(self._copying[id])

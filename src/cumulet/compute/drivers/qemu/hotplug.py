@@ -51,9 +51,7 @@ async def plug_drive(guest: Guest, drive: Drive, record: Record, directory: Path
         await throttle(guest, drive)
 
 
-async def plug_nic(
-    guest: Guest, nic: Nic, record: Record, directory: Path, q35: bool, open_tap: Callable[[str], int]
-) -> None:
+async def plug_nic(guest: Guest, nic: Nic, record: Record, directory: Path, q35: bool, open_tap: Callable[[str], int]) -> None:
     """Plug in a network card on the tap of its port; its place is recorded first."""
     device = devices.nic_device(nic, record, q35)
     record.save(directory)

@@ -67,9 +67,7 @@ class Qmp:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(
-        cls, path: Path, on_event: Callable[[Event], None], on_end: Callable[[], None], timeout: float = 10
-    ) -> Qmp:
+    async def connect(cls, path: Path, on_event: Callable[[Event], None], on_end: Callable[[], None], timeout: float = 10) -> Qmp:
         """Connect and negotiate; `on_end` is called once if the other side hangs up. Raises QmpGone."""
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
@@ -85,9 +83,7 @@ class Qmp:
                 await client.execute("qmp_capabilities")
         except TimeoutError:
             client.close()
-            raise QmpGone(
-                f"{path}: QEMU did not greet within {timeout} s; another process may hold its monitor"
-            ) from None
+            raise QmpGone(f"{path}: QEMU did not greet within {timeout} s; another process may hold its monitor") from None
         except BaseException:
             client.close()
             raise

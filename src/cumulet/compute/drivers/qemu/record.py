@@ -32,9 +32,7 @@ class Record(msgspec.Struct, kw_only=True):
             taken = {place for other, place in self.places.items() if other.startswith(f"{bus}/")}
             free = next((place for place in range(first, last + 1) if place not in taken), None)
             if free is None:
-                raise DriverError(
-                    f"server {self.machine.id}: no room for another device, its {bus} bus has {last - first + 1} places"
-                )
+                raise DriverError(f"server {self.machine.id}: no room for another device, its {bus} bus has {last - first + 1} places")
             self.places[key] = free
         return self.places[key]
 

@@ -21,9 +21,7 @@ def open_tap(name: str) -> int:
         socket.if_nametoindex(name)
     except OSError:
         # Opening it anyway would make a device that is on no network.
-        raise DriverError(
-            f"there is no tap device {name}; the network driver makes it before the server starts"
-        ) from None
+        raise DriverError(f"there is no tap device {name}; the network driver makes it before the server starts") from None
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))

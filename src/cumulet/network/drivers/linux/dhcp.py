@@ -67,9 +67,7 @@ class Dhcp:
         if loaded and dnsmasq.addresses(loaded.hosts) - dnsmasq.addresses(wanted.hosts):
             await self._daemons.stop(namespace)
         await asyncio.to_thread(self._write, namespace, wanted)
-        conf = dnsmasq.configuration(
-            network, interface, self._account(), self._runtime / namespace, self._domain, self._dns
-        )
+        conf = dnsmasq.configuration(network, interface, self._account(), self._runtime / namespace, self._domain, self._dns)
         started = await self._daemons.ensure(Daemon(namespace, conf, command))
         if not started and loaded != wanted:
             self._daemons.signal(namespace, signal.SIGHUP)

@@ -37,8 +37,7 @@ def served(network: Network) -> list[Subnet]:
     return [
         subnet
         for subnet in network.subnets
-        if subnet.dhcp
-        and (subnet.ip_version == 4 or subnet.ipv6_address_mode in ("dhcpv6-stateful", "dhcpv6-stateless"))
+        if subnet.dhcp and (subnet.ip_version == 4 or subnet.ipv6_address_mode in ("dhcpv6-stateful", "dhcpv6-stateless"))
     ]
 
 

@@ -194,9 +194,7 @@ class LinuxDriver:
             await self._daemons.stop(wanted.name)  # dnsmasq does not follow its interface to a new one
         failed |= await self._dhcp.serve(wanted.name, wanted.legs[0].inner, network, network.dhcp_port)
 
-    async def _route(
-        self, router: Router, wanted: HostNetwork, found: dict[str, Link], new: list[tuple[str, Leg, str]]
-    ) -> None:
+    async def _route(self, router: Router, wanted: HostNetwork, found: dict[str, Link], new: list[tuple[str, Leg, str]]) -> None:
         plan = routers.plan(self._names, router, wanted, self._site.bridge)
         name = plan.inside.name
         new += [(name, leg, address) for leg, address in await self._make(plan.inside, found)]

@@ -185,9 +185,7 @@ def floods() -> dict[int, set[str]]:
 def statistics(link: Link) -> dict[str, int]:
     """Counters as the guest behind a tap sees them: what the host sent is what the guest received."""
     names = ("packets", "octets", "errors", "drop")
-    rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drop, tx_drop = struct.unpack_from(
-        "=8Q", link.statistics
-    )
+    rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drop, tx_drop = struct.unpack_from("=8Q", link.statistics)
     received = dict(zip(names, (tx_packets, tx_bytes, tx_errors, tx_drop), strict=True))
     sent = dict(zip(names, (rx_packets, rx_bytes, rx_errors, rx_drop), strict=True))
     return {f"rx_{key}": value for key, value in received.items()} | {f"tx_{key}": value for key, value in sent.items()}

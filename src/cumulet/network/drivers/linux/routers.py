@@ -33,10 +33,7 @@ def plan(names: Names, router: Router, wanted: HostNetwork, bridge_of: Callable[
     nets = {network.id: network for network in wanted.networks}
     floating = tuple(f"{ipaddress.ip_address(each.floating)}/32" for each in router.floating_ips)
     legs = [leg(names, port, nets, bridge_of, metadata_here(nets, port)) for port in router.interfaces]
-    announced = [
-        radvd.announced(each.inner, each.mtu, subnets_of(nets, port))
-        for each, port in zip(legs, router.interfaces, strict=True)
-    ]
+    announced = [radvd.announced(each.inner, each.mtu, subnets_of(nets, port)) for each, port in zip(legs, router.interfaces, strict=True)]
     if router.gateway:
         legs.append(leg(names, router.gateway, nets, bridge_of, floating))
     return Plan(

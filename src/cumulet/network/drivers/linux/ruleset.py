@@ -79,9 +79,7 @@ def readable(item: Group | Port, read, failed: dict[str, str]):
         return None
 
 
-def inet_table(
-    names: Names, wanted: HostNetwork, indexes: Mapping[str, int], ports: list[Port], groups: list[str], good: set[str]
-) -> str:
+def inet_table(names: Names, wanted: HostNetwork, indexes: Mapping[str, int], ports: list[Port], groups: list[str], good: set[str]) -> str:
     bridges = [names.external_bridge, *(names.bridge(network.id) for network in wanted.networks)]
     zones = ", ".join(f'"{bridge}" : {zone(indexes[bridge])}' for bridge in bridges if bridge in indexes)
     combinations = {indexes[names.tap(port.id)]: joined(port, good) for port in ports}

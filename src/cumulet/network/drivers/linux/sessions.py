@@ -58,19 +58,14 @@ def allowed(wanted: HostNetwork, failed: dict[str, str]) -> Allowed:
     return lets
 
 
-def judge(
-    before: HostNetwork, after: HostNetwork, failed: dict[str, str], zones: dict[int, list[str]]
-) -> Callable[[Connection], bool]:
+def judge(before: HostNetwork, after: HostNetwork, failed: dict[str, str], zones: dict[int, list[str]]) -> Callable[[Connection], bool]:
     """The judge of a tracked connection: True where it must end. `zones` has the networks to look at, by zone."""
     lets = allowed(after, failed)
     gone = {network_id: departed(before, after, network_id) for each in zones.values() for network_id in each}
 
     def must_end(connection: Connection) -> bool:
         ends = {connection.flow.source, connection.flow.destination}
-        return any(
-            bool(ends & gone[network_id]) or not lets(network_id, connection.flow)
-            for network_id in zones.get(connection.zone, ())
-        )
+        return any(bool(ends & gone[network_id]) or not lets(network_id, connection.flow) for network_id in zones.get(connection.zone, ()))
 
     return must_end
 
@@ -85,16 +80,9 @@ def narrowed(before: HostNetwork, after: HostNetwork) -> set[str]:
     shrunk = {
         group.id
         for group in before.groups
-        if group.id not in kept
-        or set(group.rules) - set(kept[group.id].rules)
-        or set(group.members) - set(kept[group.id].members)
+        if group.id not in kept or set(group.rules) - set(kept[group.id].rules) or set(group.members) - set(kept[group.id].members)
     }
-    shrunk |= {
-        group.id
-        for group in before.groups
-        for rule in group.rules
-        if rule.remote_group in shrunk and group.id not in shrunk
-    }
+    shrunk |= {group.id for group in before.groups for rule in group.rules if rule.remote_group in shrunk and group.id not in shrunk}
     ports = {port.id: port for port in after.ports}
     return {port.network_id for port in before.ports if port_narrowed(port, ports.get(port.id), shrunk)}
 
@@ -113,7 +101,6 @@ def port_narrowed(before: Port, after: Port | None, shrunk: set[str]) -> bool:
 def departed(before: HostNetwork, after: HostNetwork, network_id: str) -> set[Address]:
     """Addresses on a network that their port has no more: the next to have one must not inherit its connections."""
     had, has = (
-        {(port.id, ip.address) for port in each.ports if port.network_id == network_id for ip in port.fixed_ips}
-        for each in (before, after)
+        {(port.id, ip.address) for port in each.ports if port.network_id == network_id for ip in port.fixed_ips} for each in (before, after)
     )
     return {ipaddress.ip_address(address) for _, address in had - has}
