@@ -8,7 +8,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help setup image up down demo test test-fast lint format bench goldens clean
+.PHONY: help setup image up down demo test test-faults test-fast lint format bench goldens clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -35,6 +35,9 @@ demo: up ## the whole journey with the released openstack client, told step by s
 
 test: setup image ## the whole test suite
 	@$(BIN)/python tests/run.py all
+
+test-faults: setup ## every saga, every step, real processes killed there: an hour
+	@$(PYTEST) -n 4 --dist loadgroup -m "" tests/fault
 
 test-fast: setup ## the inner loop: no guests, no servers
 	@$(BIN)/python tests/run.py fast

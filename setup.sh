@@ -30,6 +30,21 @@ if [[ ! -x .venv/bin/python || $(readlink -f .venv/bin/python) != $(readlink -f 
   echo "setup: making .venv with $python"
   "$python" -m venv --clear .venv
 fi
+# The page with a guest's screen is noVNC's. Of its package the files alone: it depends on Node.js and fifty more.
+if [[ ! -e /usr/share/novnc/vnc_lite.html ]]; then
+  echo "setup: unpacking noVNC"
+  unpacked=$(mktemp -d)
+  trap 'rm -rf "$unpacked"' EXIT
+  fetch() { (cd "$unpacked" && apt-get download -qq -o APT::Sandbox::User=root novnc >/dev/null 2>&1); }
+  if fetch || { ((!EUID)) && apt-get update -qq && fetch; }; then
+    dpkg-deb -x "$unpacked"/novnc_*.deb "$unpacked"
+    mkdir -p .venv/share
+    rm -rf .venv/share/novnc
+    cp -r "$unpacked/usr/share/novnc" .venv/share/novnc
+  else
+    echo "setup: noVNC could not be fetched: consoles have no page until \`apt-get install novnc\`" >&2
+  fi
+fi
 echo "setup: installing Python packages"
 .venv/bin/pip install -q --disable-pip-version-check -r requirements.txt
 .venv/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -1,5 +1,7 @@
 """Run the suites: `fast` is unit and api on SQLite; `all` adds PostgreSQL, RabbitMQ, faults, real guests and networks.
 
+The code is checked first (`make lint`); what fails there is told, and the tests run all the same.
+
 Usage: python tests/run.py fast|all [more pytest arguments]
 """
 
@@ -16,6 +18,8 @@ from cumulet.kernel.testing.engines import postgresql, rabbitmq
 
 ROOT = Path(__file__).parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8"]
+LINT = ["make", "--no-print-directory", "--old-file=setup", "lint"]
+"""The checks are listed in the Makefile only; what runs this is set up already."""
 
 SYSTEM = ["tests/system/guest", "tests/system/compute", "tests/system/network", "--ignore=tests/system/compute/test_compute_killed.py"]
 """Run by hand until they are steady: `tests/system/cloud` (whole clouds, the kill loop), and `test_compute_killed`, where a
@@ -24,30 +28,30 @@ QEMU that was being started when its agent was killed is now and then not found 
 
 def main(which: str, more: list[str]) -> int:
     if which == "fast":
-        return suite("unit and api", ["-n", "2", "tests/unit", "tests/api", *more])
-    failed = 0
+        return suite("unit and api", [*PYTEST, "-n", "2", "tests/unit", "tests/api", *more])
+    failed = suite("lint", LINT)
     with contextlib.ExitStack() as engines:
         os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
         os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
         failed |= suite(
             "unit, api and faults, on both databases and buses",
-            ["-n", "2", "tests/unit", "tests/api", "tests/fault/test_matrix.py", "tests/fault/test_deletes.py", *more],
+            [*PYTEST, "-n", "2", "tests/unit", "tests/api", "tests/fault/test_matrix.py", "tests/fault/test_deletes.py", *more],
         )
         os.environ.setdefault("CUMULET_FUZZ_SEED", "5")
-        failed |= suite("fuzz: a minute of schemathesis", ["tests/fuzz", *more])
+        failed |= suite("fuzz: a minute of schemathesis", [*PYTEST, "tests/fuzz", *more])
     if os.getuid() == 0:
-        failed |= suite("system: real guests, real networks", ["-n", "2", "--dist", "loadfile", *SYSTEM, *more])
+        failed |= suite("system: real guests, real networks", [*PYTEST, "-n", "2", "--dist", "loadfile", *SYSTEM, *more])
     else:
         print("The system suite needs root: it was left out.")
         failed = 1
     return failed
 
 
-def suite(name: str, arguments: list[str]) -> int:
+def suite(name: str, command: list[str]) -> int:
     """Run one; 1 where it failed."""
     print(f"== {name}", flush=True)
     began = time.monotonic()
-    done = subprocess.run([*PYTEST, *arguments], cwd=ROOT)
+    done = subprocess.run(command, cwd=ROOT)
     print(f"== {name}: {'passed' if done.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
     return int(done.returncode != 0)
 

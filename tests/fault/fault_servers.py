@@ -97,6 +97,13 @@ def snapshot_server(a: Actor) -> Scene:
     return _action(a, server, "ACTIVE, images: active", "ACTIVE, images: ", look=_images, createImage={"name": "i"})
 
 
+@scene("SnapshotVolumes")
+def snapshot_volumes(a: Actor) -> Scene:
+    root = {"source_type": "image", "destination_type": "volume", "uuid": a.world.image_id, "boot_index": 0, "volume_size": 1}
+    server = a.server(imageRef=None, block_device_mapping_v2=[root | {"delete_on_termination": True}])
+    return _action(a, server, "ACTIVE, images: active", "ACTIVE, images: ", look=_images, createImage={"name": "i"})
+
+
 @scene("BackupServer")
 def backup_server(a: Actor) -> Scene:
     server = a.server()

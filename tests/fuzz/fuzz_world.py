@@ -1,4 +1,4 @@
-"""A cloud to be fuzzed: every service, a few things to find, and callers who never lose their tokens."""
+"""What is known to be in the cloud, and requests made with it: often good ones, often with something odd about them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import copy
 import random
 import re
 import typing as t
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import fuzz_bodies
-import httpx2
 import requests
+from fuzz_cloud import Caller, FuzzCloud
 from schemathesis.generation.case import Case
+from schemathesis.schemas import APIOperation
 
-from cumulet import compute, identity, network
-from cumulet.identity.projects import projects
-from cumulet.identity.users import users
-from cumulet.kernel.auth.context import Context
-from cumulet.kernel.db import Tx
 from cumulet.kernel.http.api import Api
-from cumulet.kernel.testing.cloud import Caller, Cloud
-from cumulet.network.tables import networks
+from cumulet.kernel.http.versions import Version, version
 
 ODD = ["a\0b", "%00", "..", "/", "?", "\N{REPLACEMENT CHARACTER}", "x" * 300, "-1", "0", str(2**63), "9" * 5000, "null", "ü🖧", "²", "٣", "' OR 1=1",
        "\x7f\x01", "1.5", "nan", "2026-13-45", "in:a,b", "a:b:c"]  # fmt: skip
@@ -30,147 +25,183 @@ HEADERS = [
     {"OpenStack-API-Version": "compute 2.999"}, {"OpenStack-API-Version": ",,  ,compute"}, {"X-OpenStack-Nova-API-Version": "2.\xb2"},
     {"Range": "bytes=5-2"}, {"Range": "bytes=-" + "9" * 5000}, {"Content-Range": "bytes x/y"}, {"If-Match": "revision_number=-1"},
     {"If-Match": "revision_number=\xb2"}, {"If-Match": "revision_number=" + "9" * 5000}, {"If-None-Match": "*"}, {"Idempotency-Key": "k" * 300},
-    {"Idempotency-Key": "\x7f"}, {"Accept": "text/garbage;q=x"}, {"X-Subject-Token": "\xff"}, {"Content-Type": "application/json; charset=utf-16"},
-    {"Content-Type": "application/xml"}, {"Content-Type": ""}, {"Host": "[::"}, {"X-Image-Meta-Size": "x"}, {"Cookie": "a=\x01"},
+    {"Idempotency-Key": "\x80"}, {"Accept": "text/garbage;q=x"}, {"X-Subject-Token": "\xff"}, {"Content-Type": "application/json; charset=utf-16"},
+    {"Content-Type": "application/xml"}, {"Content-Type": ""}, {"Host": "[::"}, {"X-Image-Meta-Size": "x"}, {"Cookie": "a=\xa0"},
 ]  # fmt: skip
 VALUES: list[t.Any] = ["a\0b", 2**63, 2**63 - 1, -(2**63), 2**31, -1, 0, 1e308, "", "x" * 70_000, "9" * 5000, "²", None, True, [], {}, [[]], "ü🖧", "٣",
                        {"": {}}, ["a"] * 300, "default", "::1", "10.0.0.0/8", "00000000-0000-4000-8000-000000000000"]  # fmt: skip
+VITAL = ("/identity/v3/users", "/identity/v3/projects", "/identity/v3/domains", "/identity/v3/roles")
+"""What is there at first of these is never changed: the callers are lost without it."""
+KEPT, FRESH = 60, 20
+"""Things of one kind that are remembered, and of those the newest, which are named again."""
+IDS = ("id", "uuid", "port_id", "volumeId", "alias", "name", "host_name", "request_id", "network_id")
+Parameters = dict[str, str]
+Thing = tuple[Parameters, str]
+"""What a path's parameters are that lead to a collection, and the id of a thing in it."""
 
 
 class World:
-    """The cloud, and the ids of things in it by what they are (`("network", "ports")`)."""
+    """Makes requests to a cloud, and remembers what each caller was told of, by collection (`/network/v2.0/ports`)."""
 
-    def __init__(self, url: str, data: str, apis: dict[str, Api], seed: int):
-        self.cloud = Cloud(url, data, apis)
-        self.apis = apis
+    def __init__(self, cloud: FuzzCloud, apis: dict[str, Api], seed: int):
+        self.cloud, self.apis = cloud, apis
         self.random = random.Random(seed)
-        self.made, self.external = 0, ""
-        self.known: dict[tuple[str, str], list[str]] = {}
-        self.cloud.transact(self._seed)
-        self.callers = {"admin": self._caller("admin", "admin"), "member": self._caller("demo", "member")}
+        self.made = 0
+        self.known: dict[Caller, dict[str, list[Thing]]] = {caller: {} for caller in cloud.callers.values()}
+        admin = cloud.callers["admin"]
+        self.vital = {one["id"] for path in VITAL for one in admin.get(path)[path.rpartition("/")[2]]}
+        self.external = admin.get("/network/v2.0/networks?router:external=true")["networks"][0]["id"]
 
-    def _seed(self, tx: Tx) -> None:
-        identity.bootstrap(tx, self.cloud.runtime.config, admin_password="a", demo_password="d",
-                           endpoints=[("compute", "nova", "http://cloud/compute/v2.1")])  # fmt: skip
-        compute.add_flavor(tx, id="1", name="m1.tiny", ram=512, vcpus=1, disk=1)
-        admin = tx.get(projects, name="admin", domain_id="default").id
-        network.add_external(tx, project_id=admin, name="public", cidr="172.24.4.0/24", gateway="172.24.4.1")
-        self.external = tx.get(networks, name="public").id
+    # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _caller(self, name: str, role: str) -> Caller:
-        """A caller whose user and project are there, and whose token outlives even them."""
-        found: Context = self.cloud.transact(
-            lambda tx: Context(user_id=tx.get(users, name=name).id, project_id=tx.get(projects, name=name, domain_id="default").id)
-        )
-        return self.cloud.caller("", role, user=str(found.user_id), project=found.project_id)
+    def improve(self, caller: Caller, case: Case) -> None:
+        """Make of a case a request that should succeed."""
+        found = self._parameters(caller, case.method, case.path)
+        case.path_parameters = {name: _segment(value) for name, value in found.items()}
+        case.headers = self._version(case) | ({"X-Subject-Token": caller.token} if case.path.endswith("/auth/tokens") else {})
+        case.query = self._filled(caller, case, fuzz_bodies.QUERIES.get(case.path, {}), found)
+        self._fill(caller, case, found)
 
-    def furnish(self, caller: Caller) -> None:
-        """Make one of each thing that others are made of, and what they need to be of use."""
-        for path in fuzz_bodies.FIRST:
-            if not path.endswith("/action") and "}/" not in path.removeprefix(fuzz_bodies.VOL):
-                body = self._filled(caller, path.split("/")[1], fuzz_bodies.FIRST[path])
-                answer = caller.post(path.replace("{project_id}", str(caller.context.project_id)), body, headers=self._newest(path))
-                self.learn(path, answer)
-                if path.endswith("/images") and answer.status_code == 201:
-                    content = {"content": bytes(512), "headers": {"Content-Type": "application/octet-stream"}}
-                    caller.put(f"{path}/{answer.json()['id']}/file", **content)
-                if path.endswith("/volumes") and answer.status_code == 202:
-                    reset = {"os-reset_status": {"status": "available"}}
-                    self.callers["admin"].post(f"/volume/v3/volumes/{answer.json()['volume']['id']}/action", reset)
-
-    def send(self, caller: Caller, case: Case) -> httpx2.Response:
-        """Make a case's request, often with known ids in its path, a body that works, or something odd about it."""
-        self._disturb(caller, case)
-        kwargs = case.as_transport_kwargs(base_url="http://cloud")
-        prepared = requests.Request(
-            **{k: kwargs[k] for k in ("method", "url", "headers", "params", "json", "data", "files") if k in kwargs}
-        ).prepare()
-        prepared.headers["X-Auth-Token"] = caller.token or ""
-        headers = [(_bytes(name), _bytes(value)) for name, value in prepared.headers.items()]
-        content = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
-        if self.random.random() < 0.02 and isinstance(content, bytes):
-            content = content[: len(content) // 2] + bytes([self.random.randrange(256)]) + content[len(content) // 2 :]
-        answer = self.cloud.send(prepared.method or "GET", prepared.url or "", content=content, headers=headers)
-        self.learn(case.path, answer)
-        return answer
-
-    def learn(self, path: str, answer: httpx2.Response) -> None:
-        """Keep the ids and names that an answer tells, so that later requests reach them."""
-        if answer.status_code >= 300 or not answer.content or "json" not in answer.headers.get("content-type", ""):
-            return
-        kept = self.known.setdefault(_kind(path.removesuffix("/detail")), [])
-        for thing in _things(answer.json()):
-            kept += [str(thing[key]) for key in ("id", "uuid", "name") if isinstance(thing.get(key), str | int)][:1]
-        del kept[:-60]
-
-    def _disturb(self, caller: Caller, case: Case) -> None:
+    def disturb(self, caller: Caller, case: Case) -> None:
+        """Give a case, often, the ids of something known, a body that works, or something odd."""
         chance = self.random.random
+        found = self._parameters(caller, case.method, case.path)
         for name in case.path_parameters or {}:
-            case.path_parameters[name] = self._parameter(caller, case, name)
-        if (body := fuzz_bodies.like(case.method, case.path)) is not None and chance() < 0.7:
-            filled = self._filled(caller, case.path.split("/")[1], body)
-            case.body = self._part(filled) if case.method in ("PUT", "PATCH") else filled
-            case.media_type = "application/json"
+            case.path_parameters[name] = self._parameter(found[name], case.path_parameters[name])
+        if chance() < 0.7:
+            self._fill(caller, case, found)
         headers = {k: v for k, v in (case.headers or {}).items() if k.lower() not in ("x-auth-token", "openstack-api-version")}
-        version = self._newest if chance() < 0.7 else self._some_version
-        case.headers = headers | version(case.path) | (self.random.choice(HEADERS) if chance() < 0.1 else {})
+        case.headers = headers | self._version(case, odd=chance() < 0.1) | (self.random.choice(HEADERS) if chance() < 0.1 else {})
+        if chance() < 0.5:
+            case.query = {}
         if chance() < 0.15:
             case.query = {**(case.query or {}), self.random.choice(QUERIES): self.random.choice(ODD)}
         if chance() < 0.4 and isinstance(case.body, dict | list):
             _spoil(case.body, self.random)
 
-    def _parameter(self, caller: Caller, case: Case, name: str) -> str:
-        """A path's parameter: that of something known, something odd, or as generated."""
-        service = case.path.split("/")[1]
-        known = self.known.get(_kind(case.path.partition("/{" + name)[0])) or self.known.get((service, name.removesuffix("_id") + "s"))
-        if name in ("project_id", "tenant", "tenant_id") and self.random.random() < 0.95:
-            return str(caller.context.project_id)
-        if known and self.random.random() < 0.85:
-            return _segment(self.random.choice(known[-20:]))
-        return _segment(self.random.choice(ODD)) if self.random.random() < 0.5 else case.path_parameters[name]
+    def send(self, caller: Caller, case: Case) -> requests.Response | requests.RequestException:
+        """The answer to a request, or why there is none."""
+        kwargs = case.as_transport_kwargs(base_url=caller.url)
+        names = ("method", "url", "headers", "params", "json", "data", "files")
+        prepared = requests.Request(**{name: kwargs[name] for name in names if name in kwargs}).prepare()
+        for name, value in prepared.headers.items():
+            prepared.headers[name] = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+        if prepared.body and self.random.random() < 0.02:
+            prepared.body = self._broken(prepared.body)
+        try:
+            answer = caller.send(prepared)
+        except requests.RequestException as error:
+            return error
+        if answer.status_code == 401 and not case.path.endswith("/auth/tokens"):
+            caller.log_in()
+        return answer
 
-    def _newest(self, path: str) -> dict[str, str]:
-        """The header that asks for the newest microversion of a path's service."""
-        api = self.apis.get(path.split("/")[1])
-        return {"OpenStack-API-Version": f"{api.dialect.version_service} latest"} if api and api.dialect.version_service else {}
+    # -- what there is -----------------------------------------------------------------------------------------------
 
-    def _some_version(self, path: str) -> dict[str, str]:
-        """The header that asks for any of a service's microversions."""
-        api = self.apis.get(path.split("/")[1])
+    def learn(self, caller: Caller, case: Case, answer: requests.Response) -> None:
+        """Remember what an answer tells of, so that later requests reach it; forget what is not there."""
+        sent = {name: unquote(str(value)) for name, value in (case.path_parameters or {}).items()}
+        collection, _, last = case.path.rpartition("/")
+        known = self.known[caller]
+        if last.startswith("{"):
+            thing = {name: value for name, value in sent.items() if name != last[1:-1]}, sent[last[1:-1]]
+            if answer.status_code == 404 or (case.method == "DELETE" and answer.status_code < 300):
+                known[collection] = [one for one in known.get(collection, []) if one != thing]
+            elif answer.status_code < 300:
+                self._keep(known, collection, [thing])
+        elif answer.status_code < 300 and answer.content and "json" in answer.headers.get("content-type", ""):
+            self._keep(known, case.path.removesuffix("/detail"), [(sent, name) for name in _names(answer.json())])
+
+    def _keep(self, known: dict[str, list[Thing]], collection: str, things: list[Thing]) -> None:
+        before = [one for one in known.get(collection, []) if one not in things]
+        known[collection] = (before + [thing for thing in things if thing[1] not in self.vital])[-KEPT:]
+
+    def _parameters(self, caller: Caller, method: str, path: str) -> Parameters:
+        """Values of a path's parameters that go together: the ids of one thing that is there, and of what it is in."""
+        if (found := re.fullmatch(r"(.*)/\{(\w+)\}[^{]*", path)) is None:
+            return {}
+        collection, name = found.groups()
+        others = self.random.random() < 0.1
+        things = self.known[self.random.choice(list(self.known)) if others else caller].get(collection)
+        named = fuzz_bodies.NAMED.get(collection) or fuzz_bodies.NAMED.get(name)
+        if things and (named is None or self.random.random() < 0.5):
+            above, value = self.random.choice(things[-FRESH:])
+        else:
+            above = self._parameters(caller, method, collection)
+            kind = _kind(collection, name, above)
+            value = self.random.choice(named or [self._one(caller, path.split("/")[1], kind)])
+        own = {"user_id": caller.user_id, "project_id": caller.project_id, "tenant": caller.project_id, "tenant_id": caller.project_id}
+        harmless = method in ("GET", "HEAD", "POST") or not path.endswith(f"{{{name}}}")
+        if name in own and harmless and not path.endswith("/password") and self.random.random() < 0.8:
+            value = own[name]
+        if "project_id" in above:
+            above = above | {"project_id": caller.project_id}
+        return above | {name: value}
+
+    def _parameter(self, known: str, drawn: str) -> str:
+        """A path's parameter: mostly a known one, else something odd, or as it was drawn."""
+        chance = self.random.random()
+        return _segment(known) if chance < 0.85 else _segment(self.random.choice(ODD)) if chance < 0.93 else drawn
+
+    def _one(self, caller: Caller, service: str, kind: str) -> str:
+        """The id of something of this kind, one of the service's own where it has such; `none` where there is none."""
+        found = [path for path, things in self.known[caller].items() if things and kind.endswith(path.rpartition("/")[2])]
+        best = max(found, key=lambda path: (len(path.rpartition("/")[2]), path.split("/")[1] == service), default=None)
+        return self.random.choice(self.known[caller][best][-9:])[1] if best else "none"
+
+    # -- parts of requests -------------------------------------------------------------------------------------------
+
+    def _version(self, case: Case, *, odd: bool = False) -> dict[str, str]:
+        """The header that asks for a microversion of the service: mostly the newest that the operation has. odd: for any."""
+        api = self.apis.get(case.path.split("/")[1])
         if api is None or not api.dialect.version_service:
             return {}
-        return {"OpenStack-API-Version": f"{api.dialect.version_service} {api.high[0]}.{self.random.randint(api.low[1], api.high[1])}"}
+        low, high = api.low, api.high
+        if not odd:
+            declared = self.random.choice(case.operation.definition.raw["x-operations"])
+            low, high = version(declared.get("since", _text(low))), version(declared.get("until", _text(high)))
+        minor = high[1] if self.random.random() < 0.7 else self.random.randint(low[1], high[1])
+        return {"OpenStack-API-Version": f"{api.dialect.version_service} {high[0]}.{minor}"}
 
-    def _filled(self, caller: Caller, service: str, body: t.Any) -> t.Any:
-        """A body with its placeholders filled: ids of things, names that are new, numbers."""
+    def _fill(self, caller: Caller, case: Case, found: Parameters) -> None:
+        """Give a case a body that works, where one is known."""
+        body = fuzz_bodies.like(case.method, case.path, self.random)
+        if body is not None:
+            case.body = self._filled(caller, case, body, found)
+            case.media_type = media(case.operation) or "application/json"
+
+    def _filled(self, caller: Caller, case: Case, body: t.Any, found: Parameters) -> t.Any:
+        """A body with its placeholders filled: ids of things, what the path has, names that are new, numbers."""
         if isinstance(body, dict):
-            return {self._filled(caller, service, name): self._filled(caller, service, value) for name, value in body.items()}
+            pairs = body.items()
+            return {self._filled(caller, case, name, found): self._filled(caller, case, value, found) for name, value in pairs}
         if isinstance(body, list):
-            return [self._filled(caller, service, one) for one in body]
-        if isinstance(body, str) and body.startswith("@"):
-            fixed = {"@me": caller.context.user_id, "@mine": caller.context.project_id, "@external": self.external}
-            return fixed.get(body) or self._one(service, body[1:])
-        if body == "#":
-            self.made += 1
-            return f"n{self.made}"
-        return body.replace("@.", f"{self.made % 250}.") if isinstance(body, str) else body
-
-    def _one(self, service: str, kind: str) -> str:
-        """The id of something of this kind, one of the service's own where it has such."""
-        known = self.known.get((service, kind)) or [one for (_, other), ids in self.known.items() if other == kind for one in ids]
-        return self.random.choice(known[-9:]) if known else "none"
-
-    def _part(self, body: t.Any) -> t.Any:
-        """Some of the attributes of a body's only member."""
-        if not isinstance(body, dict) or len(body) != 1 or not isinstance(inner := next(iter(body.values())), dict):
+            return [self._filled(caller, case, one, found) for one in body]
+        if not isinstance(body, str):
             return body
-        return {name: {k: v for k, v in inner.items() if self.random.random() < 0.4} for name in body}
+        if body.startswith("@"):
+            fixed = {"@me": caller.user_id, "@mine": caller.project_id, "@password": caller.password, "@external": self.external}
+            return fixed.get(body) or self._one(caller, case.path.split("/")[1], body[1:])
+        if body.startswith("{"):
+            return found.get(body[1:-1], body)
+        if body.endswith("#"):
+            self.made += 1
+            return body.replace("#", f"n{self.made}" if body == "#" else f"N{self.made}")
+        return body.replace("@.", f"{self.made % 250}.")
+
+    def _broken(self, body: str | bytes) -> bytes:
+        """A body with another byte in its middle; it is as long as before."""
+        body = body.encode() if isinstance(body, str) else body
+        return body[: len(body) // 2] + bytes([self.random.randrange(256)]) + body[len(body) // 2 + 1 :]
 
 
-def _kind(path: str) -> tuple[str, str]:
-    """What a path lists: its service, and its last segment that is fixed."""
-    fixed = [segment for segment in re.sub(r"\{\w+\}", "", path).split("/") if segment]
-    return fixed[0] if fixed else "", fixed[-1] if fixed else ""
+def media(operation: APIOperation) -> str | None:
+    """The first of the media types that an operation takes."""
+    return next(iter(operation.definition.raw.get("requestBody", {}).get("content", {})), None)
+
+
+def _text(at: Version) -> str:
+    return f"{at[0]}.{at[1]}"
 
 
 def _segment(text: str) -> str:
@@ -178,18 +209,34 @@ def _segment(text: str) -> str:
     return quote(text, safe="").replace(".", "%2E")
 
 
-def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("latin-1", "replace")
+def _kind(collection: str, name: str, above: Parameters) -> str:
+    """What a path's parameter is of, where its collection tells of nothing: `ports` for `port_id`, else what the path says."""
+    segment = collection.rpartition("/")[2]
+    if found := fuzz_bodies.KINDS.get(name) or fuzz_bodies.KINDS.get(segment):
+        return found
+    return name.removesuffix("_id") + "s" if name.endswith("_id") else above.get(segment[1:-1], segment)
 
 
-def _things(data: t.Any, depth: int = 0) -> t.Iterator[dict]:
-    if isinstance(data, list):
-        for one in data:
-            yield from _things(one, depth)
-    elif isinstance(data, dict):
-        yield data
-        for value in data.values() if depth < 1 else ():
-            yield from _things(value, depth + 1)
+def _names(data: t.Any) -> list[str]:
+    """The ids, or names, of the things that an answer is or lists; the keys of a map."""
+    if not isinstance(data, dict) or _id(data):
+        return [name] if (name := _id(data)) else []
+    names: list[str] = []
+    for value in (value for key, value in data.items() if not key.endswith("links")):
+        if isinstance(value, dict):
+            names += [name] if (name := _id(value)) else list(value)
+        elif isinstance(value, list):
+            names += [name for one in value if (name := one if isinstance(one, str) else _id(one))]
+    return names
+
+
+def _id(thing: t.Any) -> str | None:
+    """What a thing is called; it may be wrapped, as a keypair is in a list of them."""
+    if not isinstance(thing, dict):
+        return None
+    if found := next((str(thing[key]) for key in IDS if isinstance(thing.get(key), str | int)), None):
+        return found
+    return _id(next(iter(thing.values()))) if len(thing) == 1 else None
 
 
 def _spoil(body: t.Any, chance: random.Random) -> None:

@@ -26,7 +26,8 @@ def listen(config: Config) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=512, reuse_port=False)
     except OSError as error:
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror  # names that are not found have texts of their own
+        # Names that are not found have texts of their own, with numbers below 0.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise StartError(
             f"Cannot listen on {config.listen}: {why}. See who does with `ss -ltnp 'sport = :{port}'`, "
             "or name another address with --listen HOST:PORT."

@@ -11,10 +11,10 @@ import uvloop
 
 from ..kernel import log
 from ..kernel.config import Config
+from ..kernel.parent import end_with_parent
 from ..kernel.privilege import drop
 from ..run import needs
 from ..run.layout import Layout
-from ..run.supervisor import end_with_parent
 from . import Failure
 from .listening import listen
 

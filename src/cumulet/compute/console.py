@@ -1,7 +1,8 @@
-"""The consoles' proxy: bytes between a client's websocket and the socket of a guest's screen or serial port.
+"""What consoles' addresses lead to: the page with a screen, and the proxy, which carries bytes between a client's websocket
+and the socket of a guest's screen or serial port.
 
 A token opens one connection. The host says where the guest's socket is; it is connected to from here, so that the host has
-to be this machine, and its guests those of the user that this process runs as.
+to be this machine, and the socket one that this process's user may connect to.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from ..kernel.bus import AgentError
 from ..kernel.log import get_logger
 from ..kernel.runtime import Runtime
+from .console_page import page
 from .servers.consoles import redeem
 from .service import api
 
@@ -31,12 +33,19 @@ REFUSED, FAILED, ENDED = 1008, 1011, 1000
 
 
 async def console(runtime: Runtime, scope: Message, receive: Receive, send: Send) -> None:
-    """Serve one websocket at `/console/{vnc|serial}?token=...`, as an ASGI application does. One that is refused is closed
-    before it is accepted, which its client sees as 403."""
+    """Serve what is below `/console/`, as an ASGI application does: the page with the screen, and the websockets."""
+    if scope["type"] == "http":
+        await page(scope)(scope, receive, send)
+    else:
+        await _proxy(runtime, scope, receive, send)
+
+
+async def _proxy(runtime: Runtime, scope: Message, receive: Receive, send: Send) -> None:
+    """Serve one websocket at `/console/{vnc|serial}`, or below that. One that is refused is closed before it is accepted, which
+    its client sees as 403."""
     await receive()
-    token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-    kind = scope["path"].rpartition("/")[2]
-    if not _origin_allowed(runtime, scope) or not (row := await redeem(runtime, kind, token)):
+    kind = scope["path"].split("/")[2]
+    if not _origin_allowed(runtime, scope) or not (row := await redeem(runtime, kind, _token(scope))):
         await send({"type": "websocket.close", "code": REFUSED})
         return
     try:
@@ -91,12 +100,26 @@ def _connected(path: Path) -> socket.socket:
     return guest
 
 
+def _token(scope: Message) -> str:
+    """The token in a websocket's address; in that of the page too, where it is in what the page is to connect to."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    inside = parse_qs(query.get("path", [""])[0].partition("?")[2])
+    return (query.get("token") or inside.get("token") or [""])[0]
+
+
 def _origin_allowed(runtime: Runtime, scope: Message) -> bool:
-    """Whether the page that opened the websocket, where a browser did, came from here: by the address the client used, or
-    the public one."""
+    """Whether the page that opened the websocket, where a browser did, came from here, as the real proxy looks at it: by the name
+    of the host, which is the one that the client asked or the public one, and by the scheme, of which a proxy in front knows more."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc in (headers.get("host"), urlsplit(runtime.config.url).netloc)
+    if "origin" not in headers:
+        return True
+    public = urlsplit(runtime.config.url)
+    try:
+        origin, asked = urlsplit(headers["origin"]), urlsplit(f"//{headers.get('host', '')}")
+    except ValueError:
+        return False
+    scheme = headers.get("x-forwarded-proto", origin.scheme)
+    return origin.hostname is not None and origin.hostname in (asked.hostname, public.hostname) and scheme == public.scheme
 
 
-api.sockets["/console/"] = console
+api.mounts["/console/"] = console

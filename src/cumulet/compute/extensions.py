@@ -79,7 +79,7 @@ _LIST = """
     os-user-quotas=UserQuotas os-virtual-interfaces=VirtualInterfaces
     os-volume-attachment-update=VolumeAttachmentUpdate os-volumes=Volumes
 """
-_NAMES = dict(pair.split("=") for pair in _LIST.split())
+_NAMES = {alias: name for alias, _, name in (pair.partition("=") for pair in _LIST.split())}
 """Alias -> name."""
 
 

@@ -68,7 +68,7 @@ def create(tx: Tx, request: Request, body: PoolWanted | None) -> FloatingIp:
     if pool is None:
         raise NotFound(f"Floating IP pool not found: {asked}." if asked else "No more floating IPs available.")
     try:
-        made = network.create(tx, request, {"floatingip": {"floating_network_id": pool.id}}).body["floatingip"]
+        made = network.make(tx, request, network.FloatingIpCreate(floating_network_id=pool.id))
     except Conflict as error:
         if error.kind == "OverQuota":
             raise Forbidden(f"IP allocation over quota in pool {pool.name}.") from None

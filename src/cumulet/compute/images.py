@@ -13,7 +13,7 @@ from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Page, Query, Request, View, paged
 from . import api
-from .wire import PRINTABLE, links
+from .wire import PRINTABLE, links, moment
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -169,16 +169,9 @@ def _listed(tx: Tx, request: Request, query: ImageQuery) -> tuple[list[Row], str
     if query.type is not None:
         clauses.append(c.properties["image_type"].as_string() == query.type)
     if query.changes_since is not None:
-        clauses.append(sa.func.coalesce(c.updated_at, c.created_at) >= _moment(query.changes_since))
+        clauses.append(sa.func.coalesce(c.updated_at, c.created_at) >= moment("changes-since", query.changes_since))
     return paged(tx, sa.select(image.images).where(*clauses), image.images, order=[("created_at", "desc")], limit=query.limit,
                  marker=query.marker, most=request.runtime.config.page_limit)  # fmt: skip
-
-
-def _moment(text: str) -> t.Any:
-    try:
-        return clock.parse(text)
-    except (ValueError, OverflowError):
-        raise BadRequest(f"Invalid input for query parameters changes-since. Value: {text}. It is not a date and time.") from None
 
 
 def _links(request: Request, row: Row) -> list[dict[str, str]]:

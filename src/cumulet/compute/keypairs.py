@@ -77,7 +77,7 @@ DELETE = api.rule("os_compute_api:os-keypairs:delete", f"(rule:context_is_admin)
 @api.op("POST", "/os-keypairs", policy=CREATE, wrap="keypair", status={"0.0": 200, "2.2": 201}, errors=(400, 403, 409))
 def create(tx: Tx, request: Request, body: KeypairCreate) -> Keypair:
     """Import a public key or, before 2.92, have a pair made."""
-    user = body.user_id or request.context.user_id
+    user = body.user_id or str(request.context.user_id)
     request.enforce(CREATE, {"user_id": user})
     _check_quota(tx, request, user)
     private = UNSET

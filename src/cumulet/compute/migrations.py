@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 
 import msgspec
@@ -10,8 +9,9 @@ import sqlalchemy as sa
 
 from ..kernel import clock
 from ..kernel.db import Row, Tx, table
-from ..kernel.http import BadRequest, Page, Query, Request, View, paged, since
+from ..kernel.http import Page, Query, Request, View, paged, since
 from . import ADMIN, api
+from .wire import changed_between
 
 # -- table ---------------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ INDEX_HOST = api.rule("os_compute_api:os-migrations:index:host", ADMIN, "See the
 @api.op("GET", "/os-migrations", policy=INDEX, reply="migrations", errors=(400,))
 def index(tx: Tx, request: Request, query: MigrationQuery) -> Page:
     """List migrations, the newest first from 2.59 on."""
-    if query.project_id != request.context.project_id:
+    if query.project_id is None or query.project_id != request.context.project_id:
         request.enforce(INDEX_ALL)
     statement = sa.select(migrations).where(*_filters(request, query))
     if request.version < (2, 59):
@@ -111,18 +111,8 @@ def _filters(request: Request, query: MigrationQuery) -> list[sa.ColumnElement[b
     if query.host is not None:
         clauses.append((c.source == query.host) | (c.destination == query.host))
     changed = sa.func.coalesce(c.updated_at, c.created_at)
-    after = _moment("changes-since", query.changes_since) if request.version >= (2, 59) else None
-    before = _moment("changes-before", query.changes_before) if request.version >= (2, 66) else None
-    if after and before and before < after:
-        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
-    return clauses + ([changed >= after] if after else []) + ([changed <= before] if before else [])
-
-
-def _moment(name: str, text: str | None) -> dt.datetime | None:
-    try:
-        return clock.parse(text) if text else None
-    except (ValueError, OverflowError):
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. It is not a date and time.") from None
+    since = query.changes_since if request.version >= (2, 59) else None
+    return [*clauses, *changed_between(changed, since, query.changes_before if request.version >= (2, 66) else None)]
 
 
 def _view(row: Row, hosts: bool) -> Migration:

@@ -161,6 +161,16 @@ def check_quota(tx: Tx, project_id: str, user_id: str = "", **wanted: int) -> No
         refuse_over(quota_limits(tx, project_id, user_id), quota_use(tx, project_id, user_id), wanted)
 
 
+def fitting(tx: Tx, project_id: str, user_id: str, each: t.Mapping[str, int], most: int) -> int:
+    """How many of something quotas leave room for, of which each takes so much of `instances`, `cores` and `ram`; `most` at
+    most."""
+    room = [most]
+    for whose in ("", user_id):
+        limits, used = quota_limits(tx, project_id, whose), quota_use(tx, project_id, whose)
+        room += [(limits[name] - used[name]) // amount for name, amount in each.items() if amount and limits[name] >= 0]
+    return max(0, min(room))
+
+
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..kernel import ids
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, OpenBody, Query, Request
+from ..network.bodies import load
 from ..network.security_groups import default_security_group, find_security_group, groups, rules
 from ..network.security_groups import tables as network
 from . import PROJECT_MEMBER, PROJECT_READER, api
@@ -63,7 +64,8 @@ LAST = "2.35"
 def index(tx: Tx, request: Request, query: GroupQuery) -> list[dict]:
     """List the project's security groups, the default one among them; administrators may list all projects'."""
     table = network.security_groups
-    default_security_group(tx, str(request.context.project_id))
+    if request.context.project_id is not None:
+        default_security_group(tx, request.context.project_id)
     statement = sa.select(table).order_by(table.c.project_id, table.c.name, table.c.id)
     if query.all_tenants is None or not request.context.is_admin:
         statement = statement.where(table.c.project_id == request.context.project_id)
@@ -75,8 +77,8 @@ def index(tx: Tx, request: Request, query: GroupQuery) -> list[dict]:
 def create(tx: Tx, request: Request, body: GroupWanted) -> dict:
     """Create a security group."""
     with _worded():
-        made = groups.create(tx, request, {"security_group": msgspec.to_builtins(body)})
-    return _shown(tx, request, made.body["security_group"].id)
+        made = groups.make(tx, request, load(msgspec.to_builtins(body), groups.GroupCreate))
+    return _shown(tx, request, made.id)
 
 
 @api.op("GET", "/os-security-groups/{id}", policy=SHOW, reply="security_group", last=LAST, errors=(400, 404))
@@ -108,8 +110,7 @@ def create_rule(tx: Tx, request: Request, body: RuleWanted) -> dict:
     """Let something in."""
     wanted = {"security_group_id": body.parent_group_id, "direction": "ingress"} | _matched(body)
     with _worded():
-        made = rules.create(tx, request, {"security_group_rule": wanted}).body["security_group_rule"]
-    row = tx.rows(network.security_group_rules, id=made.id)[0]
+        (row,) = rules.make(tx, request, [load(wanted, rules.RuleCreate)])
     return _rule_view(row, _names(tx, [row]))
 
 

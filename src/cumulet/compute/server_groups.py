@@ -90,11 +90,11 @@ def _owner(tx: Tx, request: Request, id: str) -> dict:
 @api.op("POST", "/os-server-groups", policy=CREATE, wrap="server_group", errors=(400, 403))
 def create(tx: Tx, request: Request, body: GroupCreate) -> Group:
     """Create a server group."""
-    context = request.context
+    project, user = request.project, request.context.user_id
     policy, rules = _policy(request, body)
-    used = tx.scalar(sa.select(sa.func.count()).select_from(server_groups).where(server_groups.c.project_id == context.project_id))
-    refuse_over(quota_limits(tx, str(context.project_id)), {"server_groups": used}, {"server_groups": 1})
-    row = tx.insert(server_groups, project_id=context.project_id, user_id=context.user_id, name=body.name, policy=policy, rules=rules)
+    used = tx.scalar(sa.select(sa.func.count()).select_from(server_groups).where(server_groups.c.project_id == project))
+    refuse_over(quota_limits(tx, project), {"server_groups": used}, {"server_groups": 1})
+    row = tx.insert(server_groups, project_id=project, user_id=user, name=body.name, policy=policy, rules=rules)
     return _view(row, [])
 
 
@@ -129,11 +129,12 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 # -- what others ask -----------------------------------------------------------------------------------------------
 
 
-def join_group(tx: Tx, request: Request, server_id: str, group_id: str | None) -> None:
-    """Put a server into a group (none: do nothing). Raises BadRequest for one that there is not, Forbidden where it is full."""
+def join_group(tx: Tx, request: Request, server_id: str, group_id: t.Any) -> None:
+    """Put a server into a group (none: do nothing), by a scheduler hint of whatever form. Raises BadRequest for one that there
+    is not, Forbidden where it is full."""
     if group_id is None:
         return
-    row = tx.get(server_groups, id=group_id)
+    row = tx.get(server_groups, id=str(group_id))
     if row is None or (row.project_id != request.context.project_id and not request.context.is_admin):
         raise BadRequest(f"Instance group {group_id} could not be found.")
     most = quota_limits(tx, row.project_id, str(request.context.user_id))["server_group_members"]

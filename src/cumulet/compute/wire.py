@@ -1,11 +1,14 @@
-"""Types of fields that many of compute's bodies share: numbers and truths that may come as text, names, links."""
+"""Types of fields that many of compute's bodies share: numbers and truths that may come as text, names, moments, links."""
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 
 import msgspec
+import sqlalchemy as sa
 
+from ..kernel import clock
 from ..kernel.http import BadRequest, Request
 
 INT_MAX = 2147483647
@@ -33,6 +36,25 @@ def number(field: str, value: int | str, least: int = 0) -> int:
     if not least <= (found := int(value)) <= INT_MAX:
         raise BadRequest(f"Invalid input for field/attribute {field}. Value: {value}. It must be from {least} to {INT_MAX}.")
     return found
+
+
+def moment(name: str, text: str) -> dt.datetime:
+    """The moment that a query parameter names; a plus that became a space in the address is one again. Raises BadRequest."""
+    try:
+        return clock.parse(text.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. It is not a 'date-time'") from None
+
+
+def changed_between(changed: sa.ColumnElement, since: str | None, before: str | None) -> t.Iterator[sa.ColumnElement[bool]]:
+    """What `changes-since` and `changes-before` let through, by when something changed. Raises BadRequest."""
+    after, until = since and moment("changes-since", since), before and moment("changes-before", before)
+    if after and until and until < after:
+        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    if after:
+        yield changed >= after
+    if until:
+        yield changed <= until
 
 
 def links(request: Request, collection: str, id: str) -> list[dict[str, str]]:

@@ -1,8 +1,13 @@
 """Access rules: the only requests that an application credential may make, where it has any. They belong to users, who
-may use one for several credentials."""
+may use one for several credentials.
+
+A rule's path is as the API references have it (`/v2.1/servers/{server_id}/ips`). In it, `*` and a name in braces stand
+for one segment or a part of one, `**` for anything.
+"""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import msgspec
@@ -83,6 +88,45 @@ def delete(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> None:
     if tx.scalar(sa.select(access_rule_uses.c.rule_id).where(access_rule_uses.c.rule_id == row.id).limit(1)):
         raise Forbidden("You are not authorized to perform the requested action: May not delete access rule in use.")
     tx.delete(access_rules, id=row.id)
+
+
+# -- what a rule allows --------------------------------------------------------------------------------------------
+
+CATALOG_TYPES = {"volume": ("block-storage", "volumev3")}
+"""What the catalog calls a service, where that is not its own name."""
+_PARTS = re.compile(r"(\*\*|\*|\{[^}]*\})")
+
+
+def allow(rules: list[dict], service: str, method: str, path: str) -> bool:
+    """Whether one of the rules allows a request, whose path is what follows the service's own address. Any token may be
+    checked, whatever its rules."""
+    if (service, method, path) == ("identity", "GET", "/v3/auth/tokens"):
+        return True
+    types = CATALOG_TYPES.get(service, (service,))
+    return any(rule["service"] in types and rule["method"] == method and _covers(rule["path"], path) for rule in rules)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether a path is as a pattern has it. The positions that the pattern's parts can reach are followed all at once:
+    no pattern of a user's makes this take long, as it could a regular expression."""
+    reached = {0}
+    for part in filter(None, _PARTS.split(pattern)):
+        if part == "**":
+            reached = set(range(min(reached), len(path) + 1))
+        elif _PARTS.fullmatch(part):
+            first = {_end(path, at): at for at in sorted(reached, reverse=True)}
+            reached = {to for end, at in first.items() for to in range(at + 1, end + 1)}
+        else:
+            reached = {at + len(part) for at in reached if path.startswith(part, at)}
+        if not reached:
+            return False
+    return len(path) in reached
+
+
+def _end(path: str, at: int) -> int:
+    """Where the segment ends that a position is in."""
+    found = path.find("/", at)
+    return len(path) if found < 0 else found
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -139,6 +139,17 @@ def refuse_restricted(request: Request) -> None:
         raise Forbidden(request.api.forbidden.format(rule=action))
 
 
+def referenced(tx: Tx, references: list[RoleReference]) -> set[str]:
+    """The ids of the roles named. Raises NotFound."""
+    found = set()
+    for reference in references:
+        role = find_role(tx, reference.id) if reference.id else role_named(tx, reference.name or "")
+        if role is None:
+            raise missing("role", reference.name)
+        found.add(role.id)
+    return found
+
+
 def role_ids_of(tx: Tx, id: str) -> set[str]:
     return {row.role_id for row in tx.rows(credential_roles, credential_id=id)}
 
@@ -168,13 +179,7 @@ def _chosen_roles(tx: Tx, request: Request, fields: ApplicationCredentialCreate)
     own = {role["id"] for role in request.context.extra["token_roles"]}
     if not fields.roles:
         return own
-    asked = set()
-    for reference in fields.roles:
-        role = find_role(tx, reference.id) if reference.id else role_named(tx, reference.name or "")
-        if role is None:
-            raise missing("role", reference.name)
-        asked.add(role.id)
-    asked = implied_roles.expanded(implied_roles.direct(tx), asked)
+    asked = implied_roles.expanded(implied_roles.direct(tx), referenced(tx, fields.roles))
     if asked - own:
         raise BadRequest("Invalid application credential: Cannot create an application credential with unassigned role")
     return asked

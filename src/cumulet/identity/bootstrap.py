@@ -26,7 +26,7 @@ INTERFACES = ("public", "internal", "admin")
 def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str,
               endpoints: t.Iterable[tuple[str, str, str]]) -> None:  # fmt: skip
     """Make whatever of it is not there, and change the endpoints whose URL is another now. Users that are there keep
-    the passwords that they have.
+    the passwords that they have. The roles are immutable: policy goes by their names.
 
     endpoints: (service type, service name, URL).
     """
@@ -70,7 +70,7 @@ def _project(tx: Tx, name: str, description: str) -> str:
 def _role(tx: Tx, name: str) -> str:
     row = role_named(tx, name)
     return row.id if row else tx.insert(
-        roles, id=ids.new_hex(), name=name, domain_id=None, description=None, options={}, extra={}
+        roles, id=ids.new_hex(), name=name, domain_id=None, description=None, options={"immutable": True}, extra={}
     ).id  # fmt: skip
 
 

@@ -118,9 +118,12 @@ def update(tx: Tx, request: Request, credential_id: str, body: dict[str, t.Any])
     fields, extra = taken(body, CredentialUpdate, "credential")
     values = given(fields, "blob")
     request.enforce(UPDATE, {"target.credential.user_id": values.get("user_id", row.user_id)})
+    check_delegation(request, values.get("project_id", row.project_id))
     _check_references(tx, values.get("user_id"), values.get("project_id"))
+    _refuse_ec2_change(row.type, values.get("type", row.type))
     if fields.blob is not UNSET:
         if row.type.lower() == "ec2":
+            refuse_restricted(request)
             _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(fields.blob))
         values["sealed_blob"] = _seal(request.runtime, fields.blob)
     tx.update(credentials, row.id, **values, extra=row.extra | extra)
@@ -195,6 +198,12 @@ def _ec2_blob(blob: str) -> dict:
     if not isinstance(parts.get("access"), str):
         raise expecting("access", "credential")
     return parts
+
+
+def _refuse_ec2_change(old: str, new: str) -> None:
+    """A credential's id is made of its access key for good, and whose delegation made it is noted where it is made."""
+    if (old.lower() == "ec2") != (new.lower() == "ec2"):
+        raise BadRequest("type can not be updated from or to ec2; make another credential")
 
 
 def _check_made_with(old: dict, new: dict) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx
-from ..kernel.errors import Forbidden
+from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, api, epoch
@@ -17,7 +17,7 @@ from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, t
 from .entities import once, shown
 from .listing import listed
 from .project_tags import Tags
-from .tree import find_domain, projects, set_tags, tags_of
+from .tree import change, find_domain, projects, set_tags, tags_of
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -64,6 +64,8 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     """Create a domain."""
     fields, extra = taken(body, DomainCreate, "domain")
     once(tx, projects, fields.name, None)
+    if fields.explicit_domain_id and tx.get(projects, id=fields.explicit_domain_id):
+        raise Conflict(f"Conflict occurred attempting to store domain - Duplicate ID, {fields.explicit_domain_id}.")
     row = tx.insert(
         projects, id=fields.explicit_domain_id or ids.new_hex(), name=fields.name, domain_id=None, parent_id=None,
         description=fields.description or "", enabled=fields.enabled, is_domain=True, options=fields.options, extra=extra,
@@ -99,17 +101,7 @@ def update(tx: Tx, request: Request, domain_id: str, body: dict[str, t.Any]) -> 
     same_id(body, domain_id, "domain")
     fields, extra = taken(body, DomainUpdate, "domain")
     refuse_immutable(row.options, fields.options, domain_id, "domain")
-    values = given(fields, "tags")
-    if "name" in values:
-        once(tx, projects, values["name"], None, but=row.id)
-    if "description" in values:
-        values["description"] = values["description"] or ""
-    if "options" in values:
-        values["options"] = row.options | values["options"]
-    tx.update(projects, row.id, **values, extra=row.extra | extra)
-    if fields.tags is not UNSET:
-        set_tags(tx, row.id, fields.tags)
-    epoch.bump(tx)
+    change(tx, row, given(fields, "tags"), extra, fields.tags)
     return show(tx, request, domain_id)
 
 

@@ -17,7 +17,18 @@ from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, t
 from .entities import once, shown
 from .listing import asked, flag, listed, of_own_domain
 from .project_tags import READ, WRITE, Tags, target
-from .tree import DEEPEST, DEFAULT_DOMAIN, ancestors, descendants, find_project, project_tags, projects, set_tags, tags_of
+from .tree import (
+    DEEPEST,
+    DEFAULT_DOMAIN,
+    ancestors,
+    change,
+    descendants,
+    find_project,
+    project_tags,
+    projects,
+    set_tags,
+    tags_of,
+)
 from .users import users
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -120,18 +131,9 @@ def update(tx: Tx, request: Request, project_id: str, body: dict[str, t.Any]) ->
     refuse_immutable(row.options, fields.options, project_id, "project")
     _refuse_move(row, fields)
     values = given(fields, "tags", "domain_id", "parent_id", "is_domain")
-    if "name" in values:
-        once(tx, projects, values["name"], row.domain_id, but=row.id)
     if "enabled" in values and not row.is_domain:
         _check_enabled(tx, row, values["enabled"])
-    if "description" in values:
-        values["description"] = values["description"] or ""
-    if "options" in values:
-        values["options"] = row.options | values["options"]
-    tx.update(projects, row.id, **values, extra=row.extra | extra)
-    if fields.tags is not UNSET:
-        set_tags(tx, row.id, fields.tags)
-    epoch.bump(tx)
+    change(tx, row, values, extra, fields.tags)
     return view(request, find_project(tx, project_id), tags_of(tx, [row.id])[row.id])
 
 

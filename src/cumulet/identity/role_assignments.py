@@ -27,12 +27,14 @@ LIST_TREE = api.rule("identity:list_role_assignments_for_tree", READ, "List assi
 
 
 class Wanted(t.NamedTuple):
-    """What the query asks for. `project_ids` are the project of the query and, where it says so, those below it."""
+    """What the query asks for. `project_ids` are the project of the query and, where it says so, those below it;
+    `above_ids` those that it inherits from."""
 
     user_id: str | None
     group_id: str | None
     role_id: str | None
     project_ids: frozenset[str]
+    above_ids: frozenset[str]
     domain_id: str | None
     system: bool
     inherited: bool | None
@@ -84,8 +86,9 @@ def _wanted(tx: Tx, request: Request) -> Wanted:
         if one and other:
             raise BadRequest(text)
     projects = _projects(tx, request, project)
+    above = frozenset(row.id for row in tree.ancestors(tx, tree.find_project(tx, project))) if project and effective else frozenset()
     return Wanted(
-        user, group, asked(request, "role.id"), projects, domain, system is not None,
+        user, group, asked(request, "role.id"), projects, above, domain, system is not None,
         None if inherited is None else inherited == "projects", effective,
     )  # fmt: skip
 
@@ -119,17 +122,14 @@ def _sources(tx: Tx, wanted: Wanted) -> list[Row]:
         where += [a.kind == "domain", a.target_id == wanted.domain_id]
         where += [a.inherited.is_(False)] if wanted.effective else []
     if wanted.project_ids:
-        where.append(_on_projects(tx, wanted))
+        where.append(_on_projects(wanted))
     return tx.all(sa.select(assignments).where(*where).order_by(a.created_at, a.id))
 
 
-def _on_projects(tx: Tx, wanted: Wanted) -> sa.ColumnElement[bool]:
+def _on_projects(wanted: Wanted) -> sa.ColumnElement[bool]:
     a = assignments.c
     on = sa.and_(a.kind == "project", a.target_id.in_(wanted.project_ids))
-    if not wanted.effective:
-        return on
-    above = {row.id for id in wanted.project_ids for row in tree.ancestors(tx, tree.find_project(tx, id))}
-    return sa.or_(on, sa.and_(a.inherited.is_(True), a.target_id.in_(above)))
+    return sa.or_(on, sa.and_(a.inherited.is_(True), a.target_id.in_(wanted.above_ids))) if wanted.effective else on
 
 
 def _given(row: Row) -> Entry:
@@ -139,10 +139,7 @@ def _given(row: Row) -> Entry:
 def _effective(tx: Tx, wanted: Wanted, rows: list[Row]) -> list[Entry]:
     members = _members(tx, {row.group_id for row in rows if row.group_id})
     implied = _Implied(tx)
-    below: dict[str, list[str]] = {}
-    for row in rows:
-        if row.inherited and row.target_id not in below:
-            below[row.target_id] = [project.id for project in tree.descendants(tx, row.target_id)]
+    below = tree.ids_below(tx, {row.target_id for row in rows if row.inherited})
     found: dict[Entry, None] = {}
     for row in rows:
         who = [row.user_id] if row.user_id else members.get(row.group_id, [])

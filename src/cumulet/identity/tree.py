@@ -5,10 +5,14 @@ The tables are here because domains, projects, users and roles all stand on them
 
 from __future__ import annotations
 
+import typing as t
+
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx, table
-from .entities import find, missing
+from ..kernel.http.wire import UNSET, UnsetType
+from . import epoch
+from .entities import find, missing, once
 
 DEFAULT_DOMAIN = "default"
 DEEPEST = 5
@@ -61,13 +65,25 @@ def ancestors(tx: Tx, project: Row) -> list[Row]:
 
 def descendants(tx: Tx, id: str) -> list[Row]:
     """The projects below one, each after its parent."""
-    found: list[Row] = []
-    level = [id]
-    while level:
-        rows = tx.all(sa.select(projects).where(projects.c.parent_id.in_(level)).order_by(projects.c.name))
-        found += rows
-        level = [row.id for row in rows]
+    below = _below([id])
+    return tx.all(sa.select(projects).join(below, below.c.id == projects.c.id).order_by(below.c.depth, projects.c.name))
+
+
+def ids_below(tx: Tx, ids: t.Collection[str]) -> dict[str, list[str]]:
+    """The ids of the projects below each of these."""
+    found: dict[str, list[str]] = {id: [] for id in ids}
+    if found:
+        below = _below(found)
+        for row in tx.all(sa.select(below.c.top, below.c.id).order_by(below.c.depth, below.c.id)):
+            found[row.top].append(row.id)
     return found
+
+
+def _below(ids: t.Collection[str]) -> sa.CTE:
+    """`id` of every project below these (`top`), and how many levels below (`depth`)."""
+    first = sa.select(projects.c.parent_id.label("top"), projects.c.id, sa.literal_column("1").label("depth"))
+    below = first.where(projects.c.parent_id.in_(ids)).cte("below", recursive=True)
+    return below.union_all(sa.select(below.c.top, projects.c.id, below.c.depth + 1).where(projects.c.parent_id == below.c.id))
 
 
 def tags_of(tx: Tx, ids: list[str]) -> dict[str, list[str]]:
@@ -77,6 +93,20 @@ def tags_of(tx: Tx, ids: list[str]) -> dict[str, list[str]]:
     for row in tx.all(statement.order_by(project_tags.c.name)):
         found[row.project_id].append(row.name)
     return found
+
+
+def change(tx: Tx, row: Row, values: dict[str, t.Any], extra: dict, tags: list[str] | UnsetType) -> None:
+    """Change a project or a domain. Raises Conflict where its new name is taken."""
+    if "name" in values:
+        once(tx, projects, values["name"], row.domain_id, but=row.id)
+    if "description" in values:
+        values["description"] = values["description"] or ""
+    if "options" in values:
+        values["options"] = row.options | values["options"]
+    tx.update(projects, row.id, **values, extra=row.extra | extra)
+    if tags is not UNSET:
+        set_tags(tx, row.id, tags)
+    epoch.bump(tx)
 
 
 def set_tags(tx: Tx, id: str, tags: list[str]) -> None:

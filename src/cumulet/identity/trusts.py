@@ -14,11 +14,11 @@ from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN_OR_SYSTEM_READER, NO_DOMAIN, PROJECT_ALONE, api, assignments, epoch
 from . import roles as roles_
-from .application_credentials import RoleReference
+from .application_credentials import RoleReference, referenced
 from .attributes import Id, taken
 from .entities import missing, shown
 from .listing import asked
-from .roles import find_role, role_named, roles
+from .roles import find_role, roles
 from .times import expiry, iso
 from .tree import find_project
 from .users import find_user
@@ -216,19 +216,15 @@ def _refuse_credential(request: Request) -> None:
 
 
 def _lent_roles(tx: Tx, fields: TrustCreate, source: Row | None) -> set[str]:
-    """The roles asked for, all of which the trustor has on the project."""
-    lent = set()
-    for reference in fields.roles:
-        row = find_role(tx, reference.id) if reference.id else role_named(tx, reference.name or "")
-        if row is None:
-            raise missing("role", reference.name)
-        lent.add(row.id)
+    """The roles asked for, all of which the trustor has on the project; without a project there are none to lend."""
+    lent = referenced(tx, fields.roles)
+    own: set[str] = set()
     if fields.project_id:
         find_project(tx, fields.project_id)
         trustor = original_trustor(tx, source) if source else fields.trustor_user_id
         own = {row.id for row in assignments.roles_on(tx, trustor, "project", fields.project_id)}
-        if without := lent - own:
-            raise missing("role", sorted(without)[0])
+    if without := lent - own:
+        raise missing("role", sorted(without)[0])
     return lent
 
 

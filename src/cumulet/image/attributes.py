@@ -5,14 +5,17 @@ from __future__ import annotations
 import typing as t
 
 from ..kernel import ids
-from ..kernel.http import BadRequest, Forbidden, Request
+from ..kernel.http import BadRequest, Forbidden, Request, TooLarge
 from . import policy
 
 BASE = ("id", "name", "owner", "status", "visibility", "protected", "os_hidden", "disk_format", "container_format", "min_disk",
         "min_ram", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")  # fmt: skip
-READ_ONLY = {"created_at", "updated_at", "status", "checksum", "size", "virtual_size", "direct_url", "self", "file", "schema", "os_hash_algo",
-             "os_hash_value", "stores"}  # fmt: skip
+READ_ONLY = {"created_at", "updated_at", "status", "checksum", "size", "virtual_size", "direct_url", "self", "file", "schema",
+             "os_hash_algo", "os_hash_value", "stores"}  # fmt: skip
+RESERVED = ("location", "locations", "deleted", "deleted_at")
 RESERVED_PREFIX = "os_glance"
+MOST = 128
+"""Properties, tags and members of an image."""
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop", "gpt")
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("community", "public", "private", "shared")
@@ -23,7 +26,7 @@ def checked(name: str, value: t.Any) -> t.Any:
     """A value that an image's attribute or property may have. Raises BadRequest, Forbidden for what is read-only."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
-    if name.startswith(RESERVED_PREFIX):
+    if name in RESERVED or name.startswith(RESERVED_PREFIX):
         raise Forbidden(f"Attribute '{name}' is reserved.")
     check = _CHECKS.get(name, _property)
     return check(name, value)
@@ -40,13 +43,19 @@ def new_values(request: Request, body: dict) -> dict[str, t.Any]:
             values[name] = value
         else:
             values["properties"][name] = value
+    limited("properties", len(values["properties"]))
     values.setdefault("visibility", "shared")
     may_become(request, values["visibility"], values.get("owner", request.context.project_id))
     owner = values.setdefault("owner", request.context.project_id)
     if owner != request.context.project_id and not request.context.is_admin:
         raise Forbidden("You are not permitted to create images owned by another project.")
-    defaults = {"id": ids.new(), "name": None, "protected": False, "os_hidden": False, "min_disk": 0, "min_ram": 0, "status": "queued"}
-    return defaults | values
+    return {"name": None, "status": "queued"} | values
+
+
+def limited(what: str, attempted: int) -> None:
+    """Raise TooLarge where an image would have more of something than it may."""
+    if attempted > MOST:
+        raise TooLarge(f"The limit has been exceeded on the number of allowed image {what}. Attempted: {attempted}, Maximum: {MOST}")
 
 
 def may_become(request: Request, visibility: str, owner: str | None) -> None:
@@ -97,8 +106,9 @@ def _id(name: str, value: t.Any) -> str:
 
 
 def _tags(name: str, value: t.Any) -> list[str]:
-    if not isinstance(value, list) or len(value) > 128 or not all(isinstance(tag, str) and len(tag) <= 255 for tag in value):
-        raise BadRequest("Invalid image data: tags must be at most 128 texts of at most 255 characters.")
+    if not isinstance(value, list) or not all(isinstance(tag, str) and len(tag) <= 255 for tag in value):
+        raise BadRequest("Invalid image data: tags must be texts of at most 255 characters.")
+    limited("tags", len(set(value)))
     return sorted(set(value))
 
 

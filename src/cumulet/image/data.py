@@ -10,14 +10,14 @@ from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
 
-from ..kernel import clock, ids
+from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
-from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Request, TooLarge, Unavailable
+from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable
 from ..kernel.runtime import Runtime
 from . import api, policy
 from .formats import UnsafeImage, check
-from .images import images, visible
+from .images import add, images, visible
 from .stores.base import NoImageData, StoreFull
 from .stores.base import Stored as Kept
 from .stores.file import FileStore
@@ -30,7 +30,7 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 413), raw=True,
+@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 410, 413), raw=True,
         media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
@@ -42,9 +42,9 @@ async def upload(request: Request, id: str) -> None:
     except BaseException as error:
         await asyncio.shield(db.write(lambda tx: tx.update(images, {"id": id, "status": "saving"}, status="queued", upload_seen=None)))
         raise _told(error) from None
-    if not await db.write(lambda tx: _finish(tx, id, kept)):
+    if not await db.write(lambda tx: _finish(tx, id, kept, "saving")):
         request.runtime.bus.nudge("images")
-        raise NotFound(f"Image {id} was deleted while its data was being uploaded.")
+        raise _gone(id)
 
 
 @api.op("GET", "/images/{id}/file", policy=policy.DOWNLOAD, target=_target, errors=(204, 206, 403, 404, 416, 503))
@@ -59,6 +59,8 @@ async def download(request: Request, id: str) -> Response:
     headers = {"Content-Length": str(end - start), "Content-MD5": row.checksum}
     if request.headers.get("range"):
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
+    if request.method == "HEAD":
+        return Response(None, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
     try:
         chunks = await store(request.runtime).open(id, start, end)
     except NoImageData as error:
@@ -96,25 +98,24 @@ async def adopt(runtime: Runtime, id: str, path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     kept = await store(runtime).adopt(id, path, lambda inspected: check(row.disk_format, inspected))
-    await runtime.db.write(lambda tx: _finish(tx, id, kept))
+    await runtime.db.write(lambda tx: _finish(tx, id, kept, row.status))
 
 
 async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, disk_format: str, visibility: str) -> str:
     """Make an image of a file of this machine, which stays; the image's id."""
-    id = ids.new()
 
     async def chunks() -> t.AsyncIterator[bytes]:
         with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, 1 << 20):
                 yield chunk
 
-    await runtime.db.write(lambda tx: tx.insert(
-        images, id=id, name=name, owner=project_id, status="saving", visibility=visibility, protected=False, os_hidden=False,
-        disk_format=disk_format, container_format="bare", min_disk=0, min_ram=0, properties={}, tags=[], upload_seen=clock.now()))  # fmt: skip
-    async with _beating(runtime, id):
-        kept = await store(runtime).put(id, chunks(), lambda inspected: check(disk_format, inspected))
-    await runtime.db.write(lambda tx: _finish(tx, id, kept))
-    return id
+    row = await runtime.db.write(lambda tx: add(
+        tx, name=name, owner=project_id, status="saving", visibility=visibility, disk_format=disk_format, container_format="bare",
+        upload_seen=clock.now()))  # fmt: skip
+    async with _beating(runtime, row.id):
+        kept = await store(runtime).put(row.id, chunks(), lambda inspected: check(disk_format, inspected))
+    await runtime.db.write(lambda tx: _finish(tx, row.id, kept, "saving"))
+    return row.id
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -130,8 +131,13 @@ def _begin(tx: Tx, request: Request, id: str) -> Row:
     return row
 
 
-def _finish(tx: Tx, id: str, kept: Kept) -> bool:
-    return tx.update(images, id, status="active", upload_seen=None, **_facts(kept)) == 1
+def _finish(tx: Tx, id: str, kept: Kept, status: str) -> bool:
+    """Whether the image is still there and in the status in which its data began to come; then it is active."""
+    return tx.update(images, {"id": id, "status": status}, status="active", upload_seen=None, **_facts(kept)) == 1
+
+
+def _gone(id: str) -> Gone:
+    return Gone(f"Image {id} could not be found after upload. The image may have been deleted during the upload.")
 
 
 def _facts(kept: Kept) -> dict[str, t.Any]:
@@ -152,16 +158,24 @@ async def _limited(request: Request) -> t.AsyncIterator[bytes]:
 
 @contextlib.asynccontextmanager
 async def _beating(runtime: Runtime, id: str) -> t.AsyncIterator[None]:
-    """Show that the upload lives, for as long as it does."""
+    """Show that the upload lives, for as long as it does. Raises Gone, and ends it, where nobody waits for it any more."""
+    upload, lost = asyncio.current_task(), False
 
     async def beat() -> None:
-        while True:
+        nonlocal lost
+        while not lost:
             await asyncio.sleep(BEAT)
-            await runtime.db.write(lambda tx: tx.update(images, {"id": id, "status": "saving"}, upload_seen=clock.now()))
+            lost = not await runtime.db.write(lambda tx: tx.update(images, {"id": id, "status": "saving"}, upload_seen=clock.now()))
+        if upload is not None:
+            upload.cancel()
 
     beating = asyncio.create_task(beat())
     try:
         yield
+    except asyncio.CancelledError:
+        if upload is None or not lost or upload.uncancel():
+            raise
+        raise _gone(id) from None
     finally:
         beating.cancel()
 

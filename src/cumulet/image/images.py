@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from ..kernel import clock, ids
+from ..kernel import clock
 from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
-from . import api, policy
+from . import api, filters, policy
 from .attributes import BASE, new_values
 
 # -- tables --------------------------------------------------------------------------------------------------------
@@ -64,6 +64,8 @@ class ImageQuery(Query):
     disk_format: str | None = None
     container_format: str | None = None
     checksum: str | None = None
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
     size_min: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
     size_max: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
     created_at: str | None = None
@@ -79,22 +81,21 @@ class ImageQuery(Query):
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", "/images", policy=policy.ADD, target=lambda tx, request: _new_target(request), status=201, errors=(403, 409))
+@api.op("POST", "/images", policy=policy.ADD, target=lambda tx, request: _new_target(request), status=201, errors=(403, 409, 413))
 def create(tx: Tx, request: Request, body: dict) -> Reply:
     """Create an image's record; its data comes later."""
     values = new_values(request, body)
     if values.get("id") and tx.get(images, id=values["id"]):
         raise Conflict(f"Image ID {values['id']} already exists!")
-    row = tx.insert(images, **values)
-    location = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-import-methods": "glance-direct"}
-    return Reply(view(row), headers=location)
+    row = add(tx, **values)
+    return Reply(view(row), headers={"Location": f"{request.base}/v2/images/{row.id}"})
 
 
 @api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
 def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     """List the images that the caller may see."""
     statement = sa.select(images).where(*_clauses(request, query))
-    order = _order(query)
+    order = filters.order(query.sort, query.sort_key, query.sort_dir)
     limit = 25 if query.limit is None else query.limit
     rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
     return Page([view(row) for row in rows], marker, {"schema": "/v2/schemas/images"})
@@ -168,9 +169,9 @@ def stored(runtime: Runtime, id: str) -> Stored:
 def reserve(tx: Tx, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,
             properties: dict[str, str]) -> str:  # fmt: skip
     """A queued image whose data a workflow brings; its id."""
-    return tx.insert(
-        images, id=ids.new(), name=name, owner=project_id, status="queued", visibility="private", protected=False, os_hidden=False,
-        disk_format=disk_format, container_format=container_format, min_disk=min_disk, min_ram=0, properties=properties, tags=[],
+    return add(
+        tx, name=name, owner=project_id, status="queued", visibility="private", disk_format=disk_format,
+        container_format=container_format, min_disk=min_disk, properties=properties,
     ).id  # fmt: skip
 
 
@@ -181,6 +182,13 @@ def abandon(tx: Tx, id: str) -> None:
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def add(tx: Tx, **values: t.Any) -> Row:
+    """A new image's record."""
+    now = clock.now()
+    plain = {"protected": False, "os_hidden": False, "min_disk": 0, "min_ram": 0, "properties": {}, "tags": []}
+    return tx.insert(images, created_at=now, updated_at=now, **plain | values)
 
 
 def visible(tx: Tx, request: Request, id: str) -> Row:
@@ -211,7 +219,11 @@ def _facts(row: Row) -> ImageFacts:
 
 
 def _may_see(tx: Tx, context: Context, row: Row) -> bool:
-    if context.is_admin or row.visibility in ("public", "community") or row.owner == context.project_id:
+    if context.is_admin or row.visibility in ("public", "community"):
+        return True
+    if context.project_id is None:
+        return False
+    if row.owner == context.project_id:
         return True
     return row.visibility == "shared" and tx.get(members, image_id=row.id, member_id=context.project_id) is not None
 
@@ -221,33 +233,42 @@ def _new_target(request: Request) -> dict:
 
 
 def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
+    c = images.c
     yield _scope(request, query)
-    for column, value in (("id", query.id), ("status", query.status), ("name", query.name), ("disk_format", query.disk_format),
-                          ("container_format", query.container_format), ("owner", query.owner), ("checksum", query.checksum)):  # fmt: skip
-        if value is not None:
-            yield images.c[column].in_(value.removeprefix("in:").split(",")) if value.startswith("in:") else images.c[column] == value
+    for name in ("id", "status", "name", "disk_format", "container_format", "owner", "checksum", "os_hash_algo", "os_hash_value"):
+        if (value := getattr(query, name)) is not None:
+            yield filters.text(c[name], value)
     if query.protected is not None:
-        yield images.c.protected == (query.protected.lower() == "true")
-    yield images.c.os_hidden == ((query.os_hidden or "").lower() == "true")
+        yield c.protected == filters.flag("protected", query.protected)
+    yield c.os_hidden == filters.flag("os_hidden", query.os_hidden or "false")
     if query.size_min is not None:
-        yield images.c.size >= query.size_min
+        yield c.size >= query.size_min
     if query.size_max is not None:
-        yield images.c.size <= query.size_max
-    for column, value in (("created_at", query.created_at), ("updated_at", query.updated_at)):
-        if value is not None:
-            yield _moment(column, value)
+        yield c.size <= query.size_max
+    for name in ("created_at", "updated_at"):
+        if (value := getattr(query, name)) is not None:
+            yield filters.moment(c[name], value)
+    embedded = request.runtime.db.embedded
     for tag in query.tag:
-        yield sa.cast(images.c.tags, sa.Text).contains(msgspec.json.encode(tag).decode(), autoescape=True)
+        yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, c.tags, value=tag)
     known = set(ImageQuery.__struct_fields__)
     for key, value in request.query:
         if key not in known:
-            yield images.c.properties[key].as_string() == value
+            yield _any(sa.func.json_each if embedded else sa.func.json_each_text, c.properties, key=key, value=value)
+
+
+def _any(each: t.Any, column: sa.Column, **wanted: str) -> sa.ColumnElement[bool]:
+    """Whether JSON has an entry with these; `each` is the database's function that makes rows of its entries."""
+    entries = each(column).table_valued(*wanted)
+    return sa.select(sa.literal(1)).select_from(entries).where(*(entries.c[k] == v for k, v in wanted.items())).correlate(images).exists()
 
 
 def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
     """What the caller may list: one's own, public ones, and those shared with one's project and accepted."""
     c, me = images.c, request.context.project_id
     status = query.member_status or "accepted"
+    if status not in ("pending", "accepted", "rejected", "all"):
+        raise BadRequest(f"Invalid status: {status}")
     shared = sa.select(members.c.image_id).where(members.c.member_id == me, *([] if status == "all" else [members.c.status == status]))
     with_me = sa.and_(c.visibility == "shared", c.id.in_(shared))
     mine = c.owner == me
@@ -264,30 +285,3 @@ def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
                 return sa.true() if query.owner or query.id else sa.or_(c.visibility != "community", mine)
             return sa.or_(mine, c.visibility == "public", with_me)
     raise BadRequest(f"Invalid visibility value: {query.visibility}; it is one of all, community, private, public, shared.")
-
-
-def _moment(column: str, value: str) -> sa.ColumnElement[bool]:
-    operator, _, text = value.partition(":") if value.split(":", 1)[0] in _COMPARE else ("eq", "", value)
-    try:
-        return _COMPARE[operator](images.c[column], clock.parse(text))
-    except ValueError:
-        raise BadRequest(f'Bad "{column}" query filter format. Use ISO 8601 DateTime notation.') from None
-
-
-_COMPARE: dict[str, t.Callable[[t.Any, t.Any], t.Any]] = {
-    "gt": lambda c, v: c > v, "gte": lambda c, v: c >= v, "lt": lambda c, v: c < v, "lte": lambda c, v: c <= v,
-    "eq": lambda c, v: c == v, "neq": lambda c, v: c != v,
-}  # fmt: skip
-
-
-def _order(query: ImageQuery) -> list[tuple[str, str]]:
-    if query.sort and (query.sort_key or query.sort_dir):
-        raise BadRequest("Old and new sorting syntax cannot be combined")
-    if query.sort:
-        pairs = [entry.partition(":") for entry in query.sort.split(",")]
-        return [(key, direction or "desc") for key, _, direction in pairs]
-    keys = query.sort_key or ["created_at"]
-    if len(query.sort_dir) > 1 and len(query.sort_dir) != len(keys):
-        raise BadRequest("Number of sort dirs does not match the number of sort keys")
-    directions = query.sort_dir * len(keys) if len(query.sort_dir) == 1 else query.sort_dir or ["desc"] * len(keys)
-    return list(zip(keys, directions, strict=False))

@@ -10,6 +10,7 @@ from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.http import Body, Forbidden, NotFound, OpenBody, Request, View
 from . import api, policy
+from .attributes import limited
 from .images import members, visible
 
 
@@ -43,10 +44,11 @@ def _member_target(tx: Tx, request: Request, id: str, member_id: str) -> dict:
     return policy.against(request, visible(tx, request, id)) | {"member_id": member_id}
 
 
-@api.op("POST", "/images/{id}/members", policy=policy.ADD_MEMBER, target=_target, errors=(403, 404, 409))
+@api.op("POST", "/images/{id}/members", policy=policy.ADD_MEMBER, target=_target, errors=(403, 404, 409, 413))
 def create(tx: Tx, request: Request, id: str, body: MemberCreate) -> Member:
     """Share an image with a project."""
     row = _shared(tx, request, id)
+    limited("members for this image", len(tx.rows(members, image_id=id)) + 1)
     return _view(tx.insert(members, image_id=row.id, member_id=body.member, status="pending"))
 
 

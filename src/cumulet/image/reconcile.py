@@ -24,14 +24,20 @@ class ImageData(Reconciler):
     async def run_once(self) -> None:
         await self.runtime.db.write(_start_over)
         files = store(self.runtime)
-        for id in await files.list():
-            if await self.runtime.db.read(lambda tx, id=id: tx.get(images, id=id)) is None:
+        kept, written = await files.list(), list(snapshots(self.runtime).glob("*"))
+        statuses = await self.runtime.db.read(_statuses)
+        for id in kept:
+            if id not in statuses:
                 await files.delete(id)
         await files.sweep()
-        for path in snapshots(self.runtime).glob("*"):
-            row = await self.runtime.db.read(lambda tx, id=path.name.partition(".")[0]: tx.get(images, id=id))
-            if row is None or row.status == "active":
+        for path in written:
+            if statuses.get(path.name.partition(".")[0], "active") == "active":
                 path.unlink(missing_ok=True)
+
+
+def _statuses(tx: Tx) -> dict[str, str]:
+    """By image. Asked for after the files are listed: an image has its record before it has a file."""
+    return {row.id: row.status for row in tx.all(sa.select(images.c.id, images.c.status))}
 
 
 def _start_over(tx: Tx) -> None:

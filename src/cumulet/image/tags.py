@@ -13,7 +13,7 @@ def _target(tx: Tx, request: Request, id: str, tag: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/tags/{tag}", policy=policy.MODIFY, target=_target, status=204, errors=(400, 404))
+@api.op("PUT", "/images/{id}/tags/{tag}", policy=policy.MODIFY, target=_target, status=204, errors=(400, 404, 413))
 def add(tx: Tx, request: Request, id: str, tag: str) -> None:
     """Give an image a tag."""
     row = visible(tx, request, id)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, policy
-from .attributes import BASE, READ_ONLY, checked, may_become
+from .attributes import BASE, READ_ONLY, checked, limited, may_become
 from .images import images, view, visible
 
 MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
-DEFAULTS: dict[str, t.Any] = {"name": None, "disk_format": None, "container_format": None}
-"""Attributes that may be removed, and what they are then."""
+_POINTER = re.compile(r"/((?:[^/~]|~[01])+)")
 
 
 def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409), media=MEDIA)
+@api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409, 413), media=MEDIA)
 def update(tx: Tx, request: Request, id: str, body: list) -> dict:
     """Change an image's attributes and properties, by a list of operations; all of them happen or none."""
     row = visible(tx, request, id)
     patch = _Patch(request, row)
     for operation in body:
         patch.apply(*_parts(operation))
+    limited("properties", len(patch.properties))
     if patch.values:
         tx.update(images, id, **patch.values)
     return view(visible(tx, request, id))
@@ -80,9 +81,7 @@ class _Patch:
         self.values[name] = value
 
     def _remove(self, name: str) -> None:
-        if name in DEFAULTS:
-            self._set(name, DEFAULTS[name])
-        elif name in BASE or name == "tags":
+        if name in BASE or name == "tags":
             raise Forbidden(f"Property {name} may not be removed.")
         elif name not in self.properties:
             raise Conflict(f"Property {name} does not exist.")
@@ -100,8 +99,9 @@ def _parts(operation: t.Any) -> tuple[str, str, t.Any]:
     path = operation.get("path") if "op" in operation else operation.get(op or "")
     if op not in ("add", "replace", "remove"):
         raise BadRequest('Operation objects must contain exactly one member named "add", "remove", or "replace", or an "op" of these.')
-    if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:].rstrip("/") or len(path) < 2:
+    pointer = _POINTER.fullmatch(path) if isinstance(path, str) else None
+    if pointer is None:
         raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
     if op != "remove" and "value" not in operation:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return op, path[1:].replace("~1", "/").replace("~0", "~"), operation.get("value")
+    return op, pointer[1].replace("~1", "/").replace("~0", "~"), operation.get("value")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 import typing as t
 from pathlib import Path
 
 import msgspec
+
+
+USER_ID_MAX = 2**31 - 1
+"""The kernel has more, but not every program can count so far."""
 
 
 class ConfigError(Exception):
@@ -35,7 +40,15 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     )
     network: t.Annotated[t.Literal["linux", "simulated"], doc("What makes networks.")] = "linux"
     hosts: t.Annotated[int, doc("Number of simulated compute hosts.", ge=1, le=100_000)] = 1
+    simulated: t.Annotated[
+        dict[str, dict[str, t.Any]], doc("How slow and how faulty simulated hosts are: recipes, as simulated.md tells them.")
+    ] = {}
     user: t.Annotated[str, doc("System user that whatever faces the network runs as, where the cloud is started by root.")] = "cumulet"
+    guest_uids: t.Annotated[
+        str,
+        doc("User ids FIRST-LAST that guests' processes run as, each its own; nobody else on a host may have them.",
+            pattern=r"^[1-9]\d{0,9}-[1-9]\d{0,9}$"),
+    ] = "2100000000-2109999999"  # fmt: skip
     public_network: t.Annotated[str, doc("CIDR of the external network; empty: the first free one of 172.24.4.0/24 and on.")] = ""
     public_uplink: t.Annotated[str, doc("Interface to join to the external network; empty: this machine only.")] = ""
     tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
@@ -50,9 +63,18 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000
 
+    def __post_init__(self) -> None:
+        if not self.guest_range or self.guest_range[-1] > USER_ID_MAX:
+            raise ValueError(f"guest_uids {self.guest_uids}: FIRST is to be the lower one, LAST {USER_ID_MAX} at most")
+
     @property
     def root(self) -> Path:
         return Path(self.data)
+
+    @property
+    def guest_range(self) -> range:
+        first, _, last = self.guest_uids.partition("-")
+        return range(int(first), int(last) + 1)
 
     @property
     def url(self) -> str:
@@ -73,11 +95,21 @@ def load(path: Path | None = None, environment: t.Mapping[str, str] = os.environ
             raise ConfigError(f"{path}: {error}") from None
         _convert(values, str(path))
     for field in Config.__struct_fields__:
-        if (value := environment.get(f"CUMULET_{field.upper()}")) is not None:
-            _convert({field: value}, f"CUMULET_{field.upper()}")
-            values[field] = value
+        if (text := environment.get(f"CUMULET_{field.upper()}")) is not None:
+            values[field] = _told(field, text)
+            _convert({field: values[field]}, f"CUMULET_{field.upper()}")
     values |= {name: value for name, value in flags.items() if value is not None}
     return _convert(values, "the command line")
+
+
+def _told(field: str, text: str) -> t.Any:
+    """A setting as the environment has it: a table is JSON there."""
+    if not isinstance(getattr(Config(), field), dict):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"CUMULET_{field.upper()}: {error}: a table is written as JSON here") from None
 
 
 def _convert(values: dict[str, t.Any], source: str) -> Config:
@@ -91,7 +123,7 @@ def reference() -> str:
     """Every setting as a Markdown table."""
     hints = t.get_type_hints(Config, include_extras=True)
     lines = ["| setting | default | what it is for |", "| --- | --- | --- |"]
-    for field in msgspec.structs.fields(Config):
-        meta = next(m for m in hints[field.name].__metadata__ if isinstance(m, msgspec.Meta))
-        lines.append(f"| `{field.name}` | `{field.default!r}` | {meta.description} |")
+    for field in Config.__struct_fields__:
+        meta = next(m for m in hints[field].__metadata__ if isinstance(m, msgspec.Meta))
+        lines.append(f"| `{field}` | `{getattr(Config(), field)!r}` | {meta.description} |")
     return "\n".join(lines) + "\n"

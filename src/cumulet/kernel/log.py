@@ -45,20 +45,21 @@ def get_logger(name: str) -> Logger:
 
 def configure(level: str = "info", stream: t.TextIO | None = None) -> None:
     """Set up logging for this process: a person's form on a terminal, JSON elsewhere."""
-    stream = stream or sys.stderr
-    person = stream.isatty()
+    out = stream or sys.stderr
+    person = out.isatty()
     processors: list[t.Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if person:
-        processors.append(structlog.dev.ConsoleRenderer())
+        # A trace with its variables would show passwords and tokens.
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
+
+from .parent import end_with_parent
 
 
 class CommandFailed(Exception):
@@ -20,7 +24,8 @@ async def run(*argv: str, input: bytes | str | None = None, ok: tuple[int, ...] 
     """Run a command and return what it printed on standard output.
 
     Raises CommandFailed when it ends with a status not in `ok`, is not installed, or takes longer than
-    `timeout` seconds (it is killed then). Cancelling the caller kills the command too.
+    `timeout` seconds (it is killed then). Cancelling the caller kills the command too, and so does the end of this
+    process, however it comes: whoever takes the work up again finds nobody else at it.
     """
     if shutil.which(argv[0]) is None:
         raise CommandFailed(argv, None, f"{argv[0]}: command not found")
@@ -30,6 +35,7 @@ async def run(*argv: str, input: bytes | str | None = None, ok: tuple[int, ...] 
         stdin=asyncio.subprocess.PIPE if data is not None else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=partial(end_with_parent, os.getpid()),
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(data), timeout)

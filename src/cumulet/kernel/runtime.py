@@ -13,13 +13,14 @@ from .db import Database, Tx
 
 if t.TYPE_CHECKING:
     from .http.api import Api
+    from .http.request import Request
 
-Authenticate = t.Callable[["Runtime", Tx, str], Context]
+Authenticate = t.Callable[["Request", Tx, str], Context]
 
 
 @dc.dataclass
 class Runtime:
-    """One process's services. `authenticate(runtime, tx, token)` raises Unauthorized for a token that is no good;
+    """One process's services. `authenticate(request, tx, token)` raises Unauthorized for a token that is no good for it;
     `shared` is where a service keeps what it holds for the process (its stores, its caches), by its own name."""
 
     config: Config

@@ -14,7 +14,7 @@ __getattr__ = lazily(
     ports__servers="allocate_port bind_port claim_port release_port unbind_port",
     security_groups__groups="named_groups",
     auto_allocated_topology="auto_network",
-    external="add_external",
+    external="add_default_pool add_external",
     hosts="host_event",
     reconcile__hosts="realize",
 )

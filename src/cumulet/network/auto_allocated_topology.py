@@ -3,8 +3,6 @@ out by the default external network."""
 
 from __future__ import annotations
 
-import typing as t
-
 import msgspec
 import sqlalchemy as sa
 from starlette.responses import Response
@@ -81,9 +79,9 @@ def delete(tx: Tx, request: Request, project_id: str) -> None:
     if router is not None:
         for leg in attached(tx, router.id):
             if leg.device_owner == INTERFACE and leg.network_id == row.network_id:
-                without_subnet(tx, router, t.cast(Row, tx.get(subnets, id=leg.subnet_id)))
+                without_subnet(tx, router, tx.one(subnets, id=leg.subnet_id))
         drop_router(tx, router)
-    drop_network(tx, t.cast(Row, tx.get(networks, id=row.network_id)))
+    drop_network(tx, tx.one(networks, id=row.network_id))
 
 
 # -- for other services --------------------------------------------------------------------------------------------

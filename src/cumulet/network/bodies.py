@@ -15,6 +15,8 @@ Text = t.Annotated[str, msgspec.Meta(max_length=255)]
 """A name, a description."""
 ProjectId = t.Annotated[str, msgspec.Meta(max_length=64)]
 Id = t.Annotated[str, msgspec.Meta(max_length=64)]
+Ip = t.Annotated[str, msgspec.Meta(max_length=64)]
+"""An address, or a prefix; that it is one is checked by `ipam`."""
 Count = t.Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
 MOST_AT_ONCE = 500
 _START = "`$"
@@ -27,6 +29,11 @@ class Attributes(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def given(self) -> Json:
         """The fields that the request has, by the names of the struct."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not msgspec.UNSET}
+
+
+def invalid(text: str) -> BadRequest:
+    """A refusal in the words of the real service."""
+    return BadRequest(f"Invalid input for operation: {text}.", kind="InvalidInput")
 
 
 def one(body: Json, key: str, cls: type[Loaded]) -> Loaded:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import typing as t
-
-import msgspec
 import sqlalchemy as sa
 
+from .. import network as service
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import UNSET, BadRequest, Conflict, NotFound, Page, Reply, Request, UnsetType, View
 from . import ipam, quotas
-from .bodies import Attributes, Id, Json, ProjectId, Text, answer, one, one_or_many
+from .bodies import Attributes, Id, Ip, Json, ProjectId, Text, answer, one, one_or_many
 from .networks import before_delete, find_network
 from .ports.addresses import of_ports
 from .ports.operations import find_port
 from .ports.rows import drop, insert, when_dropped, when_readdressed
 from .resource import attribute_rules, change, check_revision, find, listed, own, owner, remove, revise, standard_view, tags_of, target
-from .routers.rows import GATEWAY, INTERFACE
+from .routers.rows import GATEWAY, INTERFACE, routers
 from .service import MEMBER, READER, api
 from .tables import fixed_ips, ports, standard, subnets
 from .tags import taggable
@@ -46,8 +44,6 @@ DOWN = "DOWN"
 NOBODY: Json = {"port_id": None, "fixed_ip_address": None, "router_id": None, "status": DOWN}
 
 # -- wire ----------------------------------------------------------------------------------------------------------
-
-Ip = t.Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class FloatingIpUpdate(Attributes, kw_only=True):
@@ -116,7 +112,7 @@ api.rule(
 @api.op("POST", "/floatingips", policy=CREATE, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a floating IP, or several."""
-    rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "floatingip", "floatingips", FloatingIpCreate)]
+    rows = [make(tx, request, wanted) for wanted in one_or_many(body, "floatingip", "floatingips", FloatingIpCreate)]
     return Reply(answer(body, "floatingip", "floatingips", _views(tx, rows)))
 
 
@@ -141,7 +137,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> FloatingIp:
     given.pop("qos_policy_id", None)
     if "port_id" in given or given.get("fixed_ip_address"):
         given |= _passed_on(tx, request, row, given.get("port_id"), given.get("fixed_ip_address") or None)
-        tx.nudge("network")
+        _apply(tx, request, row.router_id, given["router_id"])
     else:
         given.pop("fixed_ip_address", None)
     return _views(tx, [change(tx, request, floatingips, row, **given)])[0]
@@ -155,6 +151,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     check_revision(request, row)
     remove(tx, floatingips, id)
     drop(tx, row.floating_port_id)
+    _apply(tx, request, row.router_id)
 
 
 # -- for other resources -------------------------------------------------------------------------------------------
@@ -193,7 +190,8 @@ def _find(tx: Tx, request: Request, id: str) -> Row:
     return find(tx, floatingips, id, "Floating IP", own(request.context, floatingips))
 
 
-def _create(tx: Tx, request: Request, wanted: FloatingIpCreate) -> Row:
+def make(tx: Tx, request: Request, wanted: FloatingIpCreate) -> Row:
+    """A floating IP as asked for. Raises the errors that its creation answers with."""
     given = wanted.given()
     project = owner(request, given)
     network = find_network(tx, request.context, wanted.floating_network_id)
@@ -209,7 +207,8 @@ def _create(tx: Tx, request: Request, wanted: FloatingIpCreate) -> Row:
     tx.update(ports, port.id, device_id=row.id)
     values = _passed_on(tx, request, row, given.get("port_id") or None, given.get("fixed_ip_address") or None)
     tx.update(floatingips, row.id, **values, updated_at=None)
-    return t.cast(Row, tx.get(floatingips, id=row.id))
+    _apply(tx, request, values["router_id"])
+    return tx.one(floatingips, id=row.id)
 
 
 def _check_external(tx: Tx, network: Row) -> None:
@@ -248,6 +247,15 @@ def _passed_on(tx: Tx, request: Request, row: Row, port_id: str | None, address:
     _check_free(tx, row, port_id, fixed.address)
     same = (row.port_id, row.fixed_ip_address, row.router_id) == (port_id, fixed.address, router_id)
     return {"port_id": port_id, "fixed_ip_address": fixed.address, "router_id": router_id, "status": row.status if same else DOWN}
+
+
+def _apply(tx: Tx, request: Request, *router_ids: str | None) -> None:
+    """Have the routers' hosts know before the request is answered: whoever connects to the address next is to reach whom it
+    is passed on to by then, and not somebody whose end of the connection is about to vanish."""
+    tx.nudge("network")
+    hosts = {row.host for row in tx.all(sa.select(routers.c.host).where(routers.c.id.in_(filter(None, router_ids)), routers.c.host != ""))}
+    for host in hosts:
+        request.before_answer(lambda host=host: service.realize(request.runtime, host))
 
 
 def _fixed(port_id: str, held: list[Row], wanted: str | None) -> Row:

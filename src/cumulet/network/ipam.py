@@ -98,6 +98,11 @@ def pools(net: Network, wanted: t.Sequence[tuple[str, str]]) -> list[Pool]:
     return made
 
 
+def pool(first: str, last: str) -> Pool:
+    """A pool from its addresses, which are known to be such."""
+    return int(ip.ip_address(first)), int(ip.ip_address(last))
+
+
 def pool_of(gateway: str, among: t.Sequence[Pool]) -> Pool | None:
     """The pool that would hand out the gateway's own address, if one does."""
     at = int(ip.ip_address(gateway))

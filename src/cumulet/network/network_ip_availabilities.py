@@ -83,7 +83,7 @@ def _subnets(tx: Tx, network_ids: list[str], versions: list[int]) -> dict[str, l
     used: dict[str, int] = {id: count for id, count in tx.all(counted)}
     pools: dict[str, list[ipam.Pool]] = {}
     for pool in tx.all(sa.select(allocation_pools).where(allocation_pools.c.subnet_id.in_(ids))):
-        pools.setdefault(pool.subnet_id, []).append((int(ipam.address(pool.first)), int(ipam.address(pool.last))))
+        pools.setdefault(pool.subnet_id, []).append(ipam.pool(pool.first, pool.last))
     found: dict[str, list[SubnetAvailability]] = {id: [] for id in network_ids}
     for row in tx.all(sa.select(subnets).where(within).order_by(subnets.c.created_at, subnets.c.id)):
         found[row.network_id].append(SubnetAvailability(

@@ -35,7 +35,8 @@ quotas.counted("network", networks, 100)
 
 ZONE = "nova"
 """The availability zone of networks and routers."""
-MTU_LEAST = 68
+MTU_LEAST, MTU_IPV6 = 68, 1280
+"""What every host of IPv4 takes (RFC 791), and what IPv6 needs of a link (RFC 8200, 5)."""
 DHCP_OWNER = "network:dhcp"
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -181,6 +182,11 @@ def visible_to(project_id: str | None) -> sa.ColumnElement[bool]:
     return sa.or_(networks.c.project_id == project_id, networks.c.id.in_(given_to("network", project_id)))
 
 
+def on_own_network(tx: Tx, request: Request, **_: str) -> dict:
+    """What policy is asked about before a request's network is known: something on one of the caller's own."""
+    return request.context.own_target() | {"network:project_id": request.context.project_id}
+
+
 def find_network(tx: Tx, context: Context, id: str) -> Row:
     """The network's row. Raises NotFound where there is none that the caller may see."""
     return find(tx, networks, id, "Network", visible(context))
@@ -197,7 +203,7 @@ def add_network(tx: Tx, project_id: str, **given: t.Any) -> Row:
     quotas.check(tx, project_id, "network")
     segment = choose(tx, given)
     _check_mtu(given, segment["network_type"])
-    _check_default(tx, given, None)
+    _check_default(tx, given, bool(given.get("external")), None)
     given.pop("qos_policy_id", None)
     values = {**DEFAULTS, "availability_zone_hints": [], "mtu": MTU[segment["network_type"]], **given, **segment}
     shared = values.pop("shared")
@@ -281,11 +287,17 @@ def _check_mtu(given: Json, kind: str) -> None:
         raise BadRequest(f"Invalid input for operation: Requested MTU is too big, maximum is {MTU[kind]}.", kind="InvalidInput")
 
 
-def _check_default(tx: Tx, given: Json, id: str | None) -> None:
-    """One external network at most is the one that routers get where none is named."""
+def mtu_conflict(network: Row) -> Conflict:
+    return Conflict(f"MTU of {network.id} is not valid, subnet requires a minimum of {MTU_IPV6} bytes.", kind="NetworkMTUSubnetConflict")
+
+
+def _check_default(tx: Tx, given: Json, external: bool, id: str | None) -> None:
+    """One external network at most is the one that routers get where none is named; one that is not external is never it."""
     other = tx.get(networks, is_default=True) if given.get("is_default") else None
     if other is not None and other.id != id:
         raise Conflict(f"A default external network already exists: {other.id}.", kind="DefaultExternalNetworkExists")
+    if not external:
+        given["is_default"] = False
 
 
 def _check_change(tx: Tx, row: Row, given: Json) -> None:
@@ -297,7 +309,9 @@ def _check_change(tx: Tx, row: Row, given: Json) -> None:
                 kind="InvalidInput",
             )
     _check_mtu(given, row.network_type)
-    _check_default(tx, given, row.id)
+    if given.get("mtu", MTU_IPV6) < MTU_IPV6 and tx.rows(subnets, network_id=row.id, ip_version=6):
+        raise mtu_conflict(row)
+    _check_default(tx, given, given.get("external", row.external), row.id)
     if row.external and given.get("external") is False:
         _check_no_gateways(tx, row)
     everybody = tx.get(rbac_policies, object_id=row.id, action=SHARED, target_project=ALL)

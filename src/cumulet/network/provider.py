@@ -8,8 +8,8 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel.db import Tx
-from ..kernel.http import BadRequest, Conflict
-from .bodies import Json
+from ..kernel.http import Conflict
+from .bodies import Json, invalid
 from .tables import networks
 
 MTU = {"vxlan": 1450, "vlan": 1500, "flat": 1500, "local": 1500}
@@ -22,7 +22,7 @@ def choose(tx: Tx, given: Json) -> Json:
     kind = given.get("network_type", "vxlan")
     physical, number = given.get("physical_network") or None, given.get("segmentation_id")
     if (problem := _problem(kind, physical, number)) is not None:
-        raise BadRequest(f"Invalid input for operation: {problem}.", kind="InvalidInput")
+        raise invalid(problem)
     if kind in SEGMENTS and number is None:
         number = _free(tx, kind, physical)
     if kind != "local" and _taken(tx, kind, physical, [number]):

@@ -61,8 +61,10 @@ def _project(tx: Tx, request: Request, project_id: str) -> dict:
 @api.op("GET", "/quotas", policy=UPDATE, reply="quotas")
 def index(tx: Tx, request: Request) -> list[Json]:
     """List the projects whose quotas are not the default ones."""
-    projects = tx.all(sa.select(quotas.c.project_id).distinct().order_by(quotas.c.project_id))
-    return [_limits(tx, p.project_id) | {"tenant_id": p.project_id, "project_id": p.project_id} for p in projects]
+    own: dict[str, dict[str, int]] = {}
+    for row in tx.rows(quotas, order=quotas.c.project_id):
+        own.setdefault(row.project_id, {})[row.resource] = row.hard_limit
+    return [_defaults() | limits | {"tenant_id": id, "project_id": id} for id, limits in own.items()]
 
 
 @api.op("GET", "/quotas/{project_id}", policy=GET, target=_project, reply="quota")
@@ -74,7 +76,7 @@ def show(tx: Tx, request: Request, project_id: str) -> Json:
 @api.op("GET", "/quotas/{project_id}/default", policy=GET, target=_project, reply="quota")
 def default(tx: Tx, request: Request, project_id: str) -> Json:
     """Show the quotas of a project that has none of its own."""
-    return {name: limit.default for name, limit in sorted(LIMITS.items())}
+    return _defaults()
 
 
 @api.op("GET", "/quotas/{project_id}/details", policy=GET, target=_project, reply="quota")
@@ -103,10 +105,12 @@ def delete(tx: Tx, request: Request, project_id: str) -> None:
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
+def _defaults() -> dict[str, int]:
+    return {name: limit.default for name, limit in sorted(LIMITS.items())}
+
+
 def _limits(tx: Tx, project_id: str) -> dict[str, int]:
-    limits = {name: limit.default for name, limit in sorted(LIMITS.items())}
-    own = {row.resource: row.hard_limit for row in tx.rows(quotas, project_id=project_id)}
-    return {name: own.get(name, limit) for name, limit in limits.items()}
+    return _defaults() | {row.resource: row.hard_limit for row in tx.rows(quotas, project_id=project_id)}
 
 
 def _used(tx: Tx, project_id: str, resource: str) -> int:

@@ -34,7 +34,7 @@ KINDS = {
     "address_scope": Kind(address_scopes, "Address scope"),
     "network": Kind(networks, "Network", (SHARED, EXTERNAL)),
     "security_group": Kind(security_groups, "Security group"),
-    "subnetpool": Kind(subnetpools, "Subnetpool"),
+    "subnetpool": Kind(subnetpools, "Subnet pool"),
 }
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     """Share no more. Nobody else must use what is shared."""
     row = _find(tx, request, id)
     request.enforce(DELETE, target(row))
-    thing = t.cast(Row, tx.get(KINDS[row.object_type].table, id=row.object_id))
+    thing = tx.one(KINDS[row.object_type].table, id=row.object_id)
     _check_loss(tx, row, thing, None)
     tx.delete(rbac_policies, id=id)
     if row.action == EXTERNAL and not tx.rows(rbac_policies, object_id=thing.id, action=EXTERNAL):

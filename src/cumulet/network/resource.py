@@ -104,7 +104,7 @@ def change(tx: Tx, request: Request, table: sa.Table, row: Row, **values: t.Any)
 def revise(tx: Tx, table: sa.Table, row: Row, **values: t.Any) -> Row:
     """`change` by the cloud itself, which no client's condition binds."""
     tx.update(table, row.id, revision_number=row.revision_number + 1, **values)
-    return t.cast(Row, tx.get(table, id=row.id))
+    return tx.one(table, id=row.id)
 
 
 def check_revision(request: Request, row: Row) -> None:
@@ -214,9 +214,9 @@ def _links(request: Request, rows: list[Row], marker: str | None, back: bool, mo
 
 
 def _link(request: Request, marker: str, back: bool) -> str:
-    address = request.link_to_page(marker)
-    address = "&".join(part for part in address.split("&") if not part.startswith("page_reverse="))
-    return address + ("&page_reverse=True" if back else "")
+    address, _, query = request.link_to_page(marker).partition("?")
+    kept = [part for part in query.split("&") if not part.startswith("page_reverse=")]
+    return f"{address}?{'&'.join([*kept, 'page_reverse=True'] if back else kept)}"
 
 
 # -- tags ----------------------------------------------------------------------------------------------------------

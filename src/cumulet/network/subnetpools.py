@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import UNSET, BadRequest, Conflict, NotFound, Page, Reply, Request, UnsetType, View
 from . import ipam, quotas
 from .address_scopes import find_scope
-from .bodies import Attributes, Count, Id, Json, ProjectId, Text, answer, load, one, one_or_many
+from .bodies import Attributes, Count, Id, Json, ProjectId, Text, answer, invalid, load, one, one_or_many
 from .resource import (
     StandardView,
     attribute_rules,
@@ -137,15 +137,16 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Subnetpool:
     return _views(tx, request, [change(tx, request, subnetpools, row, **given)])[0]
 
 
-@api.op("PUT", "/subnetpools/{id}/add_prefixes", policy=ADD, errors=(404, 409))
+@api.op("PUT", "/subnetpools/{id}/add_prefixes", policy=ADD, errors=(404, 409, 412))
 def add_prefixes(tx: Tx, request: Request, id: str, body: Json) -> PrefixesView:
     """Add prefixes to a subnet pool."""
     row = _owned(tx, request, id, ADD)
     prefixes = _canonical([*row.prefixes, *load(body, PrefixList).prefixes])[0]
+    _check(tx, request, {**row._mapping, "prefixes": prefixes}, row.id)
     return PrefixesView(prefixes=change(tx, request, subnetpools, row, prefixes=prefixes).prefixes)
 
 
-@api.op("PUT", "/subnetpools/{id}/remove_prefixes", policy=REMOVE, errors=(404, 409))
+@api.op("PUT", "/subnetpools/{id}/remove_prefixes", policy=REMOVE, errors=(404, 412))
 def remove_prefixes(tx: Tx, request: Request, id: str, body: Json) -> PrefixesView:
     """Remove prefixes that no subnet is cut out of."""
     row = _owned(tx, request, id, REMOVE)
@@ -153,20 +154,20 @@ def remove_prefixes(tx: Tx, request: Request, id: str, body: Json) -> PrefixesVi
     left = _without(row.prefixes, going)
     for subnet in tx.rows(subnets, subnetpool_id=id):
         if not ipam.within(left, ipam.network(subnet.cidr)):
-            raise Conflict(
-                f"Illegal subnetpool update: prefixes in use by subnet {subnet.id} ({subnet.cidr}).",
+            raise BadRequest(
+                f"Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet: {subnet.id} ({subnet.cidr}).",
                 kind="IllegalSubnetPoolPrefixUpdate",
             )
     return PrefixesView(prefixes=change(tx, request, subnetpools, row, prefixes=left).prefixes)
 
 
-@api.op("DELETE", "/subnetpools/{id}", policy=DELETE, status=204, errors=(404, 409, 412))
+@api.op("DELETE", "/subnetpools/{id}", policy=DELETE, status=204, errors=(404, 412))
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a subnet pool that no subnet is cut out of."""
     row = _owned(tx, request, id, DELETE)
     check_revision(request, row)
     if tx.rows(subnets, subnetpool_id=id):
-        raise Conflict("Unable to delete subnet pool: Subnet pool has existing allocations.", kind="SubnetPoolDeleteError")
+        raise BadRequest("Unable to delete subnet pool: Subnet pool has existing allocations.", kind="SubnetPoolDeleteError")
     remove(tx, subnetpools, id)
 
 
@@ -177,11 +178,11 @@ def carve(tx: Tx, context: Context, network_id: str, project_id: str, pool_id: s
           cidr: str | None, length: int | None) -> tuple[ipam.Network, str]:  # fmt: skip
     """Find room for a subnet in a pool (None: the default one of the version): `cidr` itself, or the first free
     prefix of `length`. The prefix and the pool's id. Raises BadRequest, NotFound, Conflict."""
-    pool = _default_pool(tx, version) if pool_id is None else find(tx, subnetpools, pool_id, "Subnetpool", visible(context))
+    pool = _default_pool(tx, version) if pool_id is None else find(tx, subnetpools, pool_id, "Subnet pool", visible(context))
     if pool.ip_version != version:
-        raise _bad(f"Cannot allocate IPv{version} subnet from IPv{pool.ip_version} subnet pool")
+        raise invalid(f"Cannot allocate IPv{version} subnet from IPv{pool.ip_version} subnet pool")
     if cidr is not None and length is not None:
-        raise _bad("cidr and prefixlen must not be supplied together")
+        raise invalid("cidr and prefixlen must not be supplied together")
     _check_network(tx, network_id, pool)
     net = None if cidr is None else _net(cidr, version)
     size = net.prefixlen if net is not None else length if length is not None else pool.default_prefixlen
@@ -203,7 +204,7 @@ def visible(context: Context) -> sa.ColumnElement[bool]:
 
 
 def _found(tx: Tx, request: Request, id: str) -> Row:
-    return find(tx, subnetpools, id, "Subnetpool", visible(request.context))
+    return find(tx, subnetpools, id, "Subnet pool", visible(request.context))
 
 
 taggable("subnetpools", subnetpools, _found)
@@ -241,10 +242,6 @@ def _create(tx: Tx, request: Request, wanted: SubnetpoolCreate) -> Row:
     return row
 
 
-def _bad(text: str) -> BadRequest:
-    return BadRequest(f"Invalid input for operation: {text}.", kind="InvalidInput")
-
-
 def _no_room(text: str) -> Conflict:
     return Conflict(f"Failed to allocate subnet: {text}.", kind="SubnetAllocationError")
 
@@ -253,7 +250,7 @@ def _net(cidr: str, version: int | None = None) -> ipam.Network:
     try:
         return ipam.network(cidr, version)
     except ipam.Problem as problem:
-        raise _bad(problem.message) from None
+        raise invalid(problem.message) from None
 
 
 def _canonical(prefixes: list[str]) -> tuple[list[str], int]:
@@ -301,16 +298,16 @@ def _check(tx: Tx, request: Request, values: t.Mapping[str, t.Any], id: str | No
     if values["is_default"]:
         other = tx.get(subnetpools, is_default=True, ip_version=version)
         if other is not None and other.id != id:
-            raise _bad("A default subnetpool for this IP family has already been set. Only one default may exist per "
-                       f"IP family: {other.id}")  # fmt: skip
+            raise invalid("A default subnetpool for this IP family has already been set. Only one default may exist per "
+                          f"IP family: {other.id}")  # fmt: skip
 
 
 def _check_scope(tx: Tx, request: Request, values: t.Mapping[str, t.Any], id: str | None) -> None:
     """Pools of one address scope are of its version and do not overlap."""
     scope = find_scope(tx, request.context, values["address_scope_id"])
     if scope.ip_version != values["ip_version"]:
-        raise _bad(f"Illegal subnetpool association: subnetpool cannot associate with address scope {scope.id} because "
-                   f"subnetpool ip_version is not {scope.ip_version}")  # fmt: skip
+        raise invalid(f"Illegal subnetpool association: subnetpool cannot associate with address scope {scope.id} because "
+                      f"subnetpool ip_version is not {scope.ip_version}")  # fmt: skip
     for other in tx.rows(subnetpools, address_scope_id=scope.id):
         mine, theirs = (list(map(ipam.network, one)) for one in (values["prefixes"], other.prefixes))
         if other.id != id and any(a.overlaps(b) for a in mine for b in theirs):

@@ -12,7 +12,7 @@ from ..kernel.http import Body, Request
 from . import SERVICE, api, inventories
 from .allocations import Wanted, write
 from .tables import providers
-from .wire import Uuid, check_generation, plain
+from .wire import NOT_FOUND, Uuid, check_generation, plain
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -38,7 +38,7 @@ def reshape(tx: Tx, request: Request, body: Reshape) -> None:
     for uuid, wanted in body.inventories.items():
         row = tx.get(providers, id=plain(uuid))
         if row is None:
-            raise BadRequest(f"Resource provider {uuid} in inventories does not exist.")
+            raise BadRequest(f"Resource provider {uuid} in inventories does not exist.", kind=NOT_FOUND)
         check_generation(row, wanted.resource_provider_generation)
         rows[row.id] = (row, {name: one.inventory() for name, one in wanted.inventories.items()})
     for row, wanted in rows.values():

@@ -65,7 +65,7 @@ def rename(tx: Tx, request: Request, name: str, body: ClassNamed) -> dict:
     return _view(body.name)
 
 
-@api.op("PUT", "/resource_classes/{name}", policy=UPDATE, first="1.7", status=204, errors=(400,))
+@api.op("PUT", "/resource_classes/{name}", policy=UPDATE, first="1.7", status=204, errors=(201, 400))
 def ensure(tx: Tx, request: Request, name: str) -> Reply:
     """Create a custom resource class unless it is there."""
     if len(name) > 255 or not re.fullmatch("CUSTOM_[A-Z0-9_]+", name):

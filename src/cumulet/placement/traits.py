@@ -58,7 +58,7 @@ def show(tx: Tx, request: Request, name: str) -> Reply:
     return dated(request)
 
 
-@api.op("PUT", "/traits/{name}", policy=UPDATE, first="1.6", status=204, errors=(400,))
+@api.op("PUT", "/traits/{name}", policy=UPDATE, first="1.6", status=204, errors=(201, 400))
 def ensure(tx: Tx, request: Request, name: str) -> Reply:
     """Create a custom trait unless it is there."""
     if len(name) > 255 or not re.fullmatch("CUSTOM_[A-Z0-9_]+", name):

@@ -24,7 +24,7 @@ from ..network.agent import register as register_network
 from ..network.drivers.base import NetworkDriver, NetworkDriverError
 from ..volume.agent import register as register_volume
 from ..volume.drivers.base import VolumeDriver, VolumeDriverError
-from . import StartError
+from . import StartError, recipes
 from .layout import Layout, uid_of
 from .public import gateway_of, public_cidr
 
@@ -52,6 +52,7 @@ class Agent:
         self.config, self.layout = config, layout
         self.store = MetadataStore(layout.metadata, config.user)
         self.metadata = MetadataServer(layout.metadata, config.user, self._password)
+        self.recipes = recipes.read(config)
         self.hosts: dict[str, Host] = {}
         self.hellos: list[Event] = []
         self._loop = asyncio.get_running_loop()
@@ -131,13 +132,12 @@ def build(agent: Agent) -> dict[str, Host]:
 
 def host_of(agent: Agent, name: str) -> Host:
     """A host with the drivers of the configuration, not yet open."""
-    config, layout = agent.config, agent.layout
-    root = layout.agent / name
+    root = agent.layout.agent / name
     root.mkdir(exist_ok=True)
     root.chmod(0o711)
     net = _network(agent, root)
     ledger = Ledger(root / "generations")
-    return Host(name, _compute(name, root, config, net), net, _volume(name, config, layout), ledger, agent.store)
+    return Host(name, _compute(agent, name, root, net), net, _volume(agent, name), ledger, agent.store)
 
 
 def _network(agent: Agent, root: Path) -> NetworkDriver:
@@ -145,7 +145,7 @@ def _network(agent: Agent, root: Path) -> NetworkDriver:
     if config.network == "simulated":
         from ..network.drivers.simulated import SimulatedDriver
 
-        return SimulatedDriver(root=_directory(root / "network"))
+        return SimulatedDriver(_directory(root / "network"), agent.recipes.network)
     from ..network.drivers.linux.driver import LinuxDriver
     from ..network.drivers.linux.hostlinks import PublicNet
 
@@ -157,24 +157,26 @@ def _network(agent: Agent, root: Path) -> NetworkDriver:
     )  # fmt: skip
 
 
-def _compute(name: str, root: Path, config: Config, net: NetworkDriver) -> ComputeDriver:
+def _compute(agent: Agent, name: str, root: Path, net: NetworkDriver) -> ComputeDriver:
+    config = agent.config
     if config.hypervisor == "simulated":
         from ..compute.drivers.simulated import SimulatedDriver
 
-        return SimulatedDriver(name, root=_directory(root / "compute"))
+        return SimulatedDriver(name, agent.recipes.compute, _directory(root / "compute"))
     from ..compute.drivers.qemu.driver import QemuDriver
 
-    return QemuDriver(_directory(root / "compute"), name, net.tap, config.user if os.getuid() == 0 else None, config.accelerator)
+    return QemuDriver(_directory(root / "compute"), name, net.tap, config.user, config.guest_range, config.accelerator)
 
 
-def _volume(name: str, config: Config, layout: Layout) -> VolumeDriver:
+def _volume(agent: Agent, name: str) -> VolumeDriver:
+    config, layout = agent.config, agent.layout
     if config.hypervisor == "simulated":
         from ..volume.drivers.simulated import SimulatedDriver
 
-        return SimulatedDriver(state=layout.volumes / f"{name}.json")
+        return SimulatedDriver(agent.recipes.volume, layout.volumes / f"{name}.json")
     from ..volume.drivers.file import FileDriver
 
-    return FileDriver(layout.volumes, uid_of(config.user))
+    return FileDriver(layout.volumes)
 
 
 def _directory(path: Path) -> Path:

@@ -8,6 +8,7 @@ import typing as t
 from pathlib import Path
 
 from ..kernel.config import Config
+from . import StartError
 
 GUESTS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "genisoimage": "genisoimage"}
 NETWORKS = {"dnsmasq": "dnsmasq-base", "nft": "nftables", "ip": "iproute2", "nsenter": "util-linux", "radvd": "radvd"}
@@ -30,6 +31,8 @@ def missing(config: Config) -> t.Iterator[Finding]:
     existing = next(path for path in (config.root, *config.root.parents) if path.exists())
     if (free := shutil.disk_usage(existing).free >> 20) < ROOM_MIB:
         yield Finding(f"The disk is full: {existing} has {free} MiB free, a cloud needs {ROOM_MIB} MiB to start.", f"df -h {existing}")
+    if config.simulated:
+        yield from _recipes(config)
     real = [flag for flag, simulated in _drivers(config).items() if not simulated]
     if real and os.getuid() != 0:
         yield Finding(
@@ -46,6 +49,15 @@ def missing(config: Config) -> t.Iterator[Finding]:
         )
     if config.network == "linux":
         yield from _kernel()
+
+
+def _recipes(config: Config) -> t.Iterator[Finding]:
+    from . import recipes
+
+    try:
+        recipes.read(config)
+    except StartError as error:
+        yield Finding(str(error), f"editor {config.root / 'cumulet.toml'}")
 
 
 def _drivers(config: Config) -> dict[str, bool]:

@@ -25,12 +25,15 @@ ENDPOINTS = (("identity", "keystone", "/identity"), ("image", "glance", "/image"
              ("block-storage", "cinder", "/volume/v3"), ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"))  # fmt: skip
 """Type, name and path of each service, as clients look them up."""
 
+POOL, POOL_LENGTH = "10.192.0.0/10", 24
+"""Where the subnets lie that projects get by themselves: apart from what people write when they choose, at the beginning of 10/8."""
+
 seeds = table("seeds", sa.Column("name", sa.String(64), nullable=False, unique=True))
 """What was made already, by name."""
 
 
 def seed_rows(tx: Tx, runtime: Runtime, wanted: dict[str, t.Any]) -> None:
-    """Identity's basics at every start (they are idempotent), flavors and the administrator's quota at the first."""
+    """Identity's basics at every start (they are idempotent), quota, flavors and the default subnet pool at the first."""
     config = runtime.config
     identity.bootstrap(
         tx, config, admin_password=wanted["admin"], demo_password=wanted["demo"],
@@ -41,6 +44,8 @@ def seed_rows(tx: Tx, runtime: Runtime, wanted: dict[str, t.Any]) -> None:
     if _first(tx, "flavors"):
         for id, name, ram, vcpus, disk in FLAVORS:
             compute.add_flavor(tx, id=id, name=name, ram=ram, vcpus=vcpus, disk=disk)
+    if _first(tx, "pool"):
+        network.add_default_pool(tx, project_id=_admin_project(tx), name="default", prefix=POOL, length=POOL_LENGTH)
 
 
 async def seed_images(runtime: Runtime, layout: Layout) -> None:
@@ -64,7 +69,7 @@ def seed_public(tx: Tx, cidr: str, gateway: str) -> None:
 
 
 def _admin_project(tx: Tx) -> str:
-    return tx.get(projects, name="admin", domain_id="default").id
+    return tx.one(projects, name="admin", domain_id="default").id
 
 
 def _first(tx: Tx, name: str) -> bool:

@@ -1,12 +1,11 @@
 """The process that `up` leaves behind: it starts the others, starts again what ends, and ends them all with itself.
 
-Standard library only, so that it costs next to nothing. Usage: python -m cumulet.run.supervisor SPEC.json, where SPEC is
+Next to nothing but the standard library, so that it costs as little. Usage: python -m cumulet.run.supervisor SPEC.json, where SPEC is
 {"children": {name: {"argv", "log", "environment", "fds"}}, "state": path, "parent": process to end with, or null}.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -15,21 +14,14 @@ import subprocess
 import sys
 import time
 
+from ..kernel.parent import end_with_parent
+
 QUICK, PAUSE_MAX = 5.0, 10.0
 """Seconds: a process that ends sooner did not really start, and the longest pause before it is started again."""
 ENDING = 15.0
 LOG_MAX, LOG_LOOK = 16 << 20, 60.0
 """Bytes of a log before it becomes LOG.1, and how often in seconds its size is looked at."""
 HEARD = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None)
-
-
-def end_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Be sent a signal when the process `parent` ends; at once where it has ended. A change of user undoes this."""
-    libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), number)
 
 
 class Child:

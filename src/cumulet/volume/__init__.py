@@ -10,6 +10,7 @@ __getattr__ = lazily(
     service="api ADMIN ANYBODY MEMBER READER",
     lookup="find",
     hosts="host_event",
-    uses="attach begin_detaching connect create delete detach reserve roll_detaching state",
+    snapshots="take_snapshot",
+    uses="attach begin_detaching connect create delete detach drop_snapshot reserve roll_detaching snapshot_state state",
     workflows__extend="on_extended",
 )

@@ -13,9 +13,9 @@ from ..kernel.http import BadRequest, Body, Conflict, NotFound, Request
 from . import ADMIN, MEMBER, api
 from .lookup import find
 from .tables import attachments, volumes
-from .uses import settle
 from .volumes import begin_deleting, target
 from .wire import Id, Text, Truth, truth
+from .workflows.rows import settle
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -136,7 +136,9 @@ def force_detach(tx: Tx, request: Request, id: str, body: ForceDetach) -> None:
     """Forget an attachment, whatever the volume's status is. A server that really has the volume keeps it."""
     row = find(tx, request.context, id)
     _end_use(tx, row, body.attachment_id)
-    if not tx.rows(attachments, volume_id=row.id):
+    if tx.rows(attachments, volume_id=row.id):
+        settle(tx, row.id)
+    else:
         tx.update(volumes, row.id, status="available")
 
 

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 
 from ..kernel import clock
 from ..kernel.db import Row, Tx
-from ..kernel.http import Body, NotFound, Page, Request, View, since
+from ..kernel.http import Body, Page, Request, View, since
 from . import MEMBER, READER, api
 from .actions import Uuid, check_free, check_mode, check_not_computes
 from .connections import connection_info
 from .listing import ListQuery, page, whose
-from .lookup import find
+from .lookup import find, theirs
 from .tables import attachments, volumes
-from .uses import settle
 from .wire import Id, moment
+from .workflows.rows import settle
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -135,10 +135,7 @@ def delete(tx: Tx, request: Request, id: str) -> list[Summary]:
 
 
 def _find(tx: Tx, request: Request, id: str) -> Row:
-    row = tx.get(attachments, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"Volume attachment could not be found with filter: attachment_id = {id}.")
-    return row
+    return theirs(tx, request.context, attachments, id, f"Volume attachment could not be found with filter: attachment_id = {id}.")
 
 
 def _reserve(tx: Tx, request: Request, body: AttachmentCreate) -> str:

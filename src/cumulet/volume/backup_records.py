@@ -84,7 +84,7 @@ def take_in(tx: Tx, request: Request, body: RecordImport) -> Backup:
     values = msgspec.structs.asdict(record) | {
         "data_timestamp": record.data_timestamp or clock.now(), "origin": msgspec.structs.asdict(record.origin),
     }  # fmt: skip
-    row = tx.insert(backups, project_id=request.context.project_id, user_id=request.context.user_id, status="available", **values)
+    row = tx.insert(backups, project_id=request.project, user_id=request.context.user_id, status="available", **values)
     return Backup(id=row.id, name=row.name, links=links(request, "backups", row.id))
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import BadRequest, NotFound, Request
+from ..kernel.http import BadRequest, Request
+from .lookup import theirs
 from .tables import backups
 
 
 def find_backup(tx: Tx, request: Request, id: str) -> Row:
     """A backup of the caller's. Raises NotFound."""
-    row = tx.get(backups, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"Backup {id} could not be found.")
-    return row
+    return theirs(tx, request.context, backups, id, f"Backup {id} could not be found.")
 
 
 def ready_backup(tx: Tx, request: Request, id: str) -> Row:

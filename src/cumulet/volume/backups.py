@@ -128,7 +128,7 @@ def create(tx: Tx, request: Request, body: BackupCreate) -> Backup:
     if snapshot:
         tx.update(snapshots, snapshot.id, status="backing-up")
     else:
-        tx.update(volumes, row.id, status="backing-up", previous_status=row.status)
+        tx.update(volumes, row.id, status="backing-up")
     CreateBackup.start(tx, made.id, request_id=request.id)
     return _view(request, made)
 
@@ -234,7 +234,7 @@ def _onto(tx: Tx, request: Request, backup: Row, volume_id: str) -> Row:
     if row.size < backup.size:
         raise BadRequest(f"Invalid volume: volume size {row.size} is too small to restore backup of size {backup.size}.")
     tx.update(volumes, row.id, status="restoring-backup")
-    RefillVolume.start(tx, row.id, request_id=request.id, backup_file=backup.file_id, status="available")
+    RefillVolume.start(tx, row.id, request_id=request.id, backup_file=backup.file_id)
     return row
 
 

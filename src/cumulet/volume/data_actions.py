@@ -67,8 +67,7 @@ def extend(tx: Tx, request: Request, id: str, body: Extend) -> None:
     """Make a volume larger; from 3.42 also one that is attached."""
     row = find(tx, request.context, id)
     size = number("new_size", body.new_size)
-    attached = row.status == "in-use" and request.version >= (3, 42)
-    if attached:
+    if row.status == "in-use" and request.version >= (3, 42):
         request.enforce(EXTEND_ATTACHED, {"project_id": row.project_id})
     elif row.status not in ("available", "error_extending"):
         raise BadRequest(f"Invalid volume: Volume {id} status must be available to extend, but current status is: {row.status}.")
@@ -78,7 +77,7 @@ def extend(tx: Tx, request: Request, id: str, body: Extend) -> None:
         )
     check_size(tx, row.project_id, size)
     check_quota(tx, row.project_id, _type_name(tx, row), gigabytes=size - row.size)
-    tx.update(volumes, row.id, status="extending", growing_to=size, previous_status="in-use" if attached else "available")
+    tx.update(volumes, row.id, status="extending", growing_to=size)
     ExtendVolume.start(tx, row.id, request_id=request.id)
 
 
@@ -116,7 +115,7 @@ def reimage(tx: Tx, request: Request, id: str, body: Reimage) -> None:
     image = images.find(tx, request.context, body.image_id)
     check_fits(row.size, image)
     tx.update(volumes, row.id, status="downloading")
-    RefillVolume.start(tx, row.id, request_id=request.id, image_id=image.id, status="reserved" if row.status == "reserved" else "available")
+    RefillVolume.start(tx, row.id, request_id=request.id, image_id=image.id)
 
 
 @api.op("POST", PATH, action="os-retype", policy=RETYPE, target=target, status=202, errors=(400, 404, 413))

@@ -7,11 +7,11 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import BadRequest, Body, NotFound, Page, Request, View
+from ..kernel.http import BadRequest, Body, Page, Request, View
 from . import ADMIN, MEMBER, READER, api
-from .groups import ResetStatus, find_group
+from .groups import ResetStatus, find_group, find_group_snapshot
 from .listing import ListQuery, page, whose
-from .snapshots import begin_creating
+from .snapshots import take_snapshot
 from .tables import group_snapshots, snapshots, volumes
 from .wire import Id, Text, moment
 from .workflows.groups import CreateGroupSnapshot, DeleteGroupSnapshot
@@ -55,7 +55,7 @@ FIRST = "3.14"
 
 def target(tx: Tx, request: Request, id: str) -> dict:
     """What policy is checked against: the group snapshot's project."""
-    return {"project_id": _find(tx, request, id).project_id}
+    return {"project_id": find_group_snapshot(tx, request, id).project_id}
 
 
 @api.op("POST", "/group_snapshots", policy=CREATE, first=FIRST, wrap="group_snapshot", status=202, errors=(400, 404, 413))
@@ -65,16 +65,12 @@ def create(tx: Tx, request: Request, body: GroupSnapshotCreate) -> Created:
     inside = tx.rows(volumes, group_id=group.id)
     if not inside:
         raise BadRequest(f"Invalid group: The source group {group.id} is empty. No group snapshot will be created.")
-    if busy := [row for row in inside if row.status not in ("available", "in-use")]:
-        raise BadRequest(
-            f"Invalid volume: Volume {busy[0].id} of group {group.id} must be available or in-use, but it is {busy[0].status}."
-        )
     made = tx.insert(
         group_snapshots, project_id=group.project_id, user_id=request.context.user_id, name=body.name, description=body.description,
         status="creating", group_id=group.id, group_type_id=group.group_type_id,
     )  # fmt: skip
     for row in inside:
-        begin_creating(tx, request, row, name=body.name, description=body.description, metadata={}, group_snapshot_id=made.id)
+        take_snapshot(tx, request, row, name=body.name, description=body.description, group_snapshot_id=made.id)
     CreateGroupSnapshot.start(tx, made.id, request_id=request.id)
     return Created(id=made.id, name=made.name, group_type_id=made.group_type_id)
 
@@ -96,13 +92,13 @@ def detail(tx: Tx, request: Request, query: GroupSnapshotQuery) -> Page:
 @api.op("GET", "/group_snapshots/{id}", policy=SHOW, target=target, first=FIRST, wrap="group_snapshot", errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> GroupSnapshot:
     """Show a group snapshot."""
-    return _view(_find(tx, request, id))
+    return _view(find_group_snapshot(tx, request, id))
 
 
 @api.op("DELETE", "/group_snapshots/{id}", policy=DELETE, target=target, first=FIRST, status=202, errors=(404,))
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a group snapshot, and its snapshots."""
-    row = _find(tx, request, id)
+    row = find_group_snapshot(tx, request, id)
     for snapshot in tx.rows(snapshots, group_snapshot_id=row.id):
         DeleteSnapshot.begin(tx, snapshot, request.id)
     DeleteGroupSnapshot.begin(tx, row, request.id)
@@ -113,14 +109,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 )
 def reset_status(tx: Tx, request: Request, id: str, body: ResetStatus) -> None:
     """Say which status a group snapshot has."""
-    tx.update(group_snapshots, _find(tx, request, id).id, status=body.status)
-
-
-def _find(tx: Tx, request: Request, id: str) -> Row:
-    row = tx.get(group_snapshots, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"GroupSnapshot {id} could not be found.")
-    return row
+    tx.update(group_snapshots, find_group_snapshot(tx, request, id).id, status=body.status)
 
 
 def _view(row: Row) -> GroupSnapshot:

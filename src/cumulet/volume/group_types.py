@@ -12,7 +12,7 @@ from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Request, Unse
 from . import ADMIN, ANYBODY, api
 from .listing import ListQuery, page
 from .tables import group_types, groups
-from .wire import Name, Text, Truth, truth
+from .wire import Name, Text, Truth, check_one_key, truth
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -147,8 +147,7 @@ def show_spec(tx: Tx, request: Request, id: str, key: str) -> dict:
 def update_spec(tx: Tx, request: Request, id: str, key: str, body: Specs) -> dict:
     """Set one spec."""
     row = find_group_type(tx, request, id)
-    if list(body) != [key]:
-        raise BadRequest(f"Request body and URI mismatch: the body must hold {key}, and only that.")
+    check_one_key(body, key)
     tx.update(group_types, row.id, group_specs=row.group_specs | body)
     return body
 

@@ -7,11 +7,11 @@ import typing as t
 import msgspec
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import UNSET, BadRequest, Body, NotFound, Page, Query, Request, UnsetType, View, since
+from ..kernel.http import UNSET, BadRequest, Body, Page, Query, Request, UnsetType, View, since
 from . import ADMIN, MEMBER, READER, api
 from .group_types import find_group_type
 from .listing import ListQuery, named, page, whose
-from .lookup import find
+from .lookup import find, theirs
 from .quota import check_quota
 from .tables import attachments, group_snapshots, groups, snapshots, volumes
 from .types import find_type
@@ -198,15 +198,17 @@ def reset_status(tx: Tx, request: Request, id: str, body: ResetStatus) -> None:
 
 def find_group(tx: Tx, request: Request, id: str) -> Row:
     """A group of the caller's. Raises NotFound."""
-    row = tx.get(groups, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"Group {id} could not be found.")
-    return row
+    return theirs(tx, request.context, groups, id, f"Group {id} could not be found.")
+
+
+def find_group_snapshot(tx: Tx, request: Request, id: str) -> Row:
+    """A group snapshot of the caller's. Raises NotFound."""
+    return theirs(tx, request.context, group_snapshots, id, f"GroupSnapshot {id} could not be found.")
 
 
 def _insert(tx: Tx, request: Request, name: str | None, description: str | None, **values: t.Any) -> Row:
-    check_quota(tx, request.context.project_id, groups=1)
-    return tx.insert(groups, project_id=request.context.project_id, user_id=request.context.user_id, name=name, description=description,
+    check_quota(tx, request.project, groups=1)
+    return tx.insert(groups, project_id=request.project, user_id=request.context.user_id, name=name, description=description,
                      availability_zone="nova", **values)  # fmt: skip
 
 
@@ -215,9 +217,7 @@ def _source(tx: Tx, request: Request, body: FromSource) -> tuple[Row, list[Row]]
     if body.source_group_id:
         group = find_group(tx, request, body.source_group_id)
         return group, tx.rows(volumes, group_id=group.id)
-    taken = tx.get(group_snapshots, id=body.group_snapshot_id)
-    if taken is None or not (taken.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"GroupSnapshot {body.group_snapshot_id} could not be found.")
+    taken = find_group_snapshot(tx, request, body.group_snapshot_id or "")
     return find_group(tx, request, taken.group_id), tx.rows(snapshots, group_snapshot_id=taken.id)
 
 

@@ -85,10 +85,10 @@ def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
         )
     properties = {key: value for key, value in row.image_metadata.items() if key not in PROPERTIES_ONLY}
     image_id = images.reserve(
-        tx, project_id=str(request.context.project_id), name=body.image_name, disk_format=body.disk_format,
+        tx, project_id=request.project, name=body.image_name, disk_format=body.disk_format,
         container_format=body.container_format or "bare", min_disk=row.size, properties=properties,
     )  # fmt: skip
-    tx.update(volumes, row.id, status="uploading", previous_status=row.status)
+    tx.update(volumes, row.id, status="uploading")
     UploadVolume.start(tx, image_id, request_id=request.id, volume_id=row.id, format=body.disk_format)
     kind = tx.get(types, id=row.type_id) if row.type_id else None
     return Uploading(

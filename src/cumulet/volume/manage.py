@@ -88,10 +88,10 @@ def unmanage(tx: Tx, request: Request, id: str, body: dict | None) -> None:
 def manage(tx: Tx, request: Request, body: VolumeManage) -> VolumeDetail:
     """Take a volume in that was let go of."""
     row = _let_go(tx, "volume", body.ref, plain_host(body.host or ""))
-    kind = find_type(tx, request.context, body.volume_type) if body.volume_type else default_type(tx, request.context.project_id)
-    check_quota(tx, request.context.project_id, kind.name if kind else None, volumes=1, gigabytes=row.size)
+    kind = find_type(tx, request.context, body.volume_type) if body.volume_type else default_type(tx, request.project)
+    check_quota(tx, request.project, kind.name if kind else None, volumes=1, gigabytes=row.size)
     made = tx.insert(
-        volumes, project_id=request.context.project_id, user_id=request.context.user_id, name=body.name, description=body.description,
+        volumes, project_id=request.project, user_id=request.context.user_id, name=body.name, description=body.description,
         size=row.size, status="managing", host=row.host, availability_zone="nova", type_id=kind.id if kind else None,
         bootable=truth(body.bootable),
         multiattach=kind is not None and is_multiattach(kind), metadata=body.metadata or {}, admin_metadata={}, image_metadata={},

@@ -8,9 +8,10 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx
-from ..kernel.http import NotFound, Page, Request, View
+from ..kernel.http import Page, Request, View
 from . import MEMBER, READER, api
 from .listing import ListQuery, page
+from .lookup import theirs
 from .tables import messages
 from .wire import Id, links, moment
 
@@ -73,10 +74,7 @@ def told(tx: Tx, resource: Row | None, doing: str, why: str, request_id: str | N
 
 
 def _find(tx: Tx, request: Request, id: str) -> Row:
-    row = tx.get(messages, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"Message {id} could not be found.")
-    return row
+    return theirs(tx, request.context, messages, id, f"Message {id} could not be found.")
 
 
 def _clauses(request: Request, query: MessageQuery) -> t.Iterator[sa.ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from . import MEMBER, READER, api, snapshots, volumes
 from .lookup import find, find_snapshot
 from .tables import snapshots as snapshot_rows
 from .tables import volumes as volume_rows
-from .wire import Metadata
+from .wire import Metadata, check_one_key
 
 SHOW_VOLUME = api.rule("volume:get_volume_metadata", READER, "Show a volume's metadata.")
 CREATE_VOLUME = api.rule("volume:create_volume_metadata", MEMBER, "Add to a volume's metadata.")
@@ -56,8 +56,7 @@ def _declare(path: str, kind: str, table: sa.Table, find: Finder, target: t.Call
     def change(tx: Tx, request: Request, id: str, key: str, body: Metadata) -> dict:
         """Set one key."""
         row = _changeable(find(tx, request.context, id))
-        if list(body) != [key]:
-            raise BadRequest(f"Request body and URI mismatch: the body must hold {key}, and only that.")
+        check_one_key(body, key)
         tx.update(table, row.id, metadata=row.metadata | body)
         return body
 

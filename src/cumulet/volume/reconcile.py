@@ -60,10 +60,9 @@ def _hosts(tx: Tx) -> list[str]:
 
 def _unknown(tx: Tx, held: list[str]) -> list[str]:
     """Which of these ids no record has, and no work is being done on."""
-    known: set[str] = set()
+    known = {row.subject for row in tx.all(sa.select(tasks.c.subject).where(tasks.c.status == LIVE))}
     for table in (volumes, snapshots, backups, unmanaged):
-        known |= {row.id for row in tx.rows(table)}
-    known |= {row.subject for row in tx.rows(tasks, status=LIVE)}
+        known |= {row.id for row in tx.all(sa.select(table.c.id))}
     return [id for id in held if id not in known]
 
 

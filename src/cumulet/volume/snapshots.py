@@ -14,7 +14,7 @@ from .listing import ListQuery, named, page, whose
 from .lookup import find, find_snapshot
 from .quota import check_quota
 from .tables import snapshots
-from .wire import Id, Metadata, Text, Truth, moment, truth, wire
+from .wire import Id, Metadata, Text, Truth, given, moment, renamed, truth, wire
 from .workflows.snapshots import CreateSnapshot, DeleteSnapshot
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -106,12 +106,9 @@ def create(tx: Tx, request: Request, body: SnapshotCreate) -> Snapshot:
         if body.force is not None and not forced:
             raise BadRequest("Invalid input received: force is always true from API version 3.66; leave it out, or use an earlier version.")
         forced = True
-    free = ("available", "in-use") if forced else ("available",)
-    if row.status not in free:
-        raise BadRequest(f"Invalid volume: Volume {row.id} status must be {' or '.join(free)}, but current status is: {row.status}.")
-    made = begin_creating(
-        tx, request, row, name=_given(body.name, body.display_name), metadata=body.metadata or {},
-        description=_given(body.description, body.display_description),
+    made = take_snapshot(
+        tx, request, row, in_use=forced, name=given(body.name, body.display_name), metadata=body.metadata or {},
+        description=given(body.description, body.display_description),
     )  # fmt: skip
     return view(made)
 
@@ -140,11 +137,7 @@ def show(tx: Tx, request: Request, id: str) -> SnapshotDetail:
 def update(tx: Tx, request: Request, id: str, body: SnapshotUpdate) -> Snapshot:
     """Change a snapshot's name or description."""
     row = find_snapshot(tx, request.context, id)
-    changes: dict[str, t.Any] = {}
-    for column, given in (("name", (body.display_name, body.name)), ("description", (body.display_description, body.description))):
-        for value in given:
-            if value is not UNSET:
-                changes[column] = value
+    changes = renamed(body)
     if not changes:
         raise BadRequest("Invalid input for field/attribute snapshot: one of name and description is required.")
     tx.update(snapshots, row.id, **changes)
@@ -155,7 +148,7 @@ def update(tx: Tx, request: Request, id: str, body: SnapshotUpdate) -> Snapshot:
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a snapshot."""
     row = find_snapshot(tx, request.context, id)
-    if row.status == "backing-up" or row.group_snapshot_id:
+    if row.status in ("backing-up", "restoring") or row.group_snapshot_id:
         raise BadRequest(f"Invalid snapshot: Snapshot status must be available or error, and the snapshot must not be part of a group "
                          f"snapshot. It is '{row.status}'.")  # fmt: skip
     DeleteSnapshot.begin(tx, row, request.id)
@@ -190,11 +183,16 @@ def update_status(tx: Tx, request: Request, id: str, body: UpdateStatus) -> None
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def begin_creating(tx: Tx, request: Request, volume: Row, **values: t.Any) -> Row:
-    """A snapshot of a volume, and the work that takes it. Raises QuotaReached."""
+def take_snapshot(tx: Tx, request: Request, volume: Row, *, in_use: bool = True, metadata: dict[str, str] | None = None,
+                  **values: t.Any) -> Row:  # fmt: skip
+    """A snapshot of a volume, of one in use only where that is allowed, and the work that takes it. Raises BadRequest,
+    QuotaReached."""
+    free = ("available", "in-use") if in_use else ("available",)
+    if volume.status not in free:
+        raise BadRequest(f"Invalid volume: Volume {volume.id} status must be {' or '.join(free)}, but current status is: {volume.status}.")
     check_quota(tx, volume.project_id, snapshots=1, gigabytes=volume.size)
     row = tx.insert(snapshots, project_id=volume.project_id, user_id=request.context.user_id, volume_id=volume.id, size=volume.size,
-                    status="creating", progress="0%", **values)  # fmt: skip
+                    status="creating", progress="0%", metadata=metadata or {}, **values)  # fmt: skip
     CreateSnapshot.start(tx, row.id, request_id=request.id)
     return row
 
@@ -213,10 +211,6 @@ def _common(row: Row) -> dict[str, t.Any]:
         "size": row.size, "metadata": row.metadata, "created_at": moment(row.created_at), "updated_at": moment(row.updated_at),
         "group_snapshot_id": row.group_snapshot_id, "user_id": row.user_id, "consumes_quota": True,
     }  # fmt: skip
-
-
-def _given(*values: str | None) -> str | None:
-    return next((value for value in values if value is not None), None)
 
 
 def _clauses(request: Request, query: SnapshotQuery) -> t.Iterator[sa.ColumnElement[bool]]:

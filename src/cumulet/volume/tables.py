@@ -15,7 +15,6 @@ volumes = table(
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("growing_to", sa.Integer),
     sa.Column("status", sa.String(40), nullable=False, index=True),
-    sa.Column("previous_status", sa.String(40)),
     sa.Column("migration_status", sa.String(40)),
     sa.Column("fault", sa.Text),
     sa.Column("host", sa.String(255), index=True),
@@ -33,7 +32,7 @@ volumes = table(
     sa.Column("image_metadata", sa.JSON, nullable=False),
 )
 """`host` is the compute host whose agent keeps the data; `size` is in GiB, and so is `growing_to`, where it is being
-extended. `previous_status` is what a volume goes back to after a backup or an upload."""
+extended."""
 
 snapshots = table(
     "volume_snapshots",

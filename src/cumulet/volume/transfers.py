@@ -14,7 +14,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Page, Request, View, since
 from . import MEMBER, READER, api
 from .listing import ListQuery, page, whose
-from .lookup import find
+from .lookup import find, theirs
 from .quota import check_quota
 from .tables import snapshots, transfers, type_access, types, volumes
 from .wire import Id, Name, Text, Truth, links, moment, truth
@@ -100,7 +100,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 
 def accept(tx: Tx, request: Request, id: str, body: Accept) -> Summary:
     """Take a volume, and its snapshots."""
-    row, project = tx.get(transfers, id=id), request.context.project_id
+    row, project = tx.get(transfers, id=id), request.project
     if row is None:
         raise NotFound(f"Transfer {id} could not be found.")
     if not hmac.compare_digest(row.key_hash, _hash(row.salt, body.auth_key)):
@@ -132,10 +132,7 @@ for _path, _first in (("/os-volume-transfer", None), ("/volume-transfers", "3.55
 
 
 def _find(tx: Tx, request: Request, id: str) -> Row:
-    row = tx.get(transfers, id=id)
-    if row is None or not (row.project_id == request.context.project_id or request.context.is_admin):
-        raise NotFound(f"Transfer {id} could not be found.")
-    return row
+    return theirs(tx, request.context, transfers, id, f"Transfer {id} could not be found.")
 
 
 def _check_room(tx: Tx, project: str | None, volume: Row, taken: list[Row]) -> None:

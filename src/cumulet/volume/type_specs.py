@@ -8,6 +8,7 @@ from ..kernel.http import BadRequest, NotFound, Request
 from . import ADMIN, READER, api
 from .tables import types
 from .types import Specs, find_by_id, visible_specs
+from .wire import check_one_key
 
 INDEX = api.rule("volume_extension:types_extra_specs:index", READER, "List a volume type's extra specs.")
 SHOW = api.rule("volume_extension:types_extra_specs:show", READER, "Show one of a volume type's extra specs.")
@@ -40,8 +41,7 @@ def show(tx: Tx, request: Request, id: str, key: str) -> dict:
 def update(tx: Tx, request: Request, id: str, key: str, body: Specs) -> dict:
     """Set one extra spec."""
     row = find_by_id(tx, request.context, id)
-    if list(body) != [key]:
-        raise BadRequest(f"Request body and URI mismatch: the body must hold {key}, and only that.")
+    check_one_key(body, key)
     _keep(tx, row, body)
     return body
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-import sqlalchemy as sa
-
 from .. import image as images
 from ..kernel import clock
 from ..kernel.auth.context import Context
@@ -20,6 +18,8 @@ from .tables import attachments, snapshots, types, volumes
 from .types import default_type, find_type
 from .workflows.create import CreateVolume
 from .workflows.delete import DeleteVolume
+from .workflows.rows import settle
+from .workflows.snapshots import DeleteSnapshot
 
 
 def state(tx: Tx, id: str) -> str:
@@ -33,16 +33,16 @@ def create(tx: Tx, request: Request, *, size_gib: int, image_id: str | None = No
            **more: t.Any) -> Row:  # fmt: skip
     """A new volume of the caller's project, and the work that makes it. `size_gib` 0 takes the source's size.
     Raises BadRequest, NotFound, OverLimit."""
-    context = request.context
+    context, project = request.context, request.project
     source, image = _source(tx, context, snapshot_id, source_volid), images.find(tx, context, image_id) if image_id else None
     size = _size(size_gib, source or backup, image)
-    kind = find_type(tx, context, volume_type) if volume_type else _type_of(tx, source) or default_type(tx, context.project_id)
+    kind = find_type(tx, context, volume_type) if volume_type else _type_of(tx, source) or default_type(tx, project)
     if kind and kind.encryption:
         raise BadRequest(f"Invalid volume type: {kind.name} asks for encryption, which this cloud's back ends have not.")
-    check_size(tx, context.project_id, size)
-    check_quota(tx, context.project_id, kind.name if kind else None, volumes=1, gigabytes=size)
+    check_size(tx, project, size)
+    check_quota(tx, project, kind.name if kind else None, volumes=1, gigabytes=size)
     values = {
-        "project_id": context.project_id, "user_id": context.user_id, "name": name, "size": size, "snapshot_id": snapshot_id,
+        "project_id": project, "user_id": context.user_id, "name": name, "size": size, "snapshot_id": snapshot_id,
         "source_volid": source_volid, "image_id": image_id, "type_id": kind.id if kind else None, "availability_zone": "nova",
         "metadata": {},
         "admin_metadata": {}, "multiattach": kind is not None and is_multiattach(kind), **_bootable(tx, source, image),
@@ -77,10 +77,13 @@ def is_multiattach(kind: Row) -> bool:
 
 
 def reserve(tx: Tx, id: str, server_id: str) -> str:
-    """Keep a volume for a server; the attachment's id. Raises BadRequest where it is another's, or not free."""
+    """Keep a volume for a server; the attachment's id. Raises BadRequest where it is another's or the server's already, or not
+    free."""
     row = tx.get(volumes, id=id)
     if row is None:
         raise NotFound(f"Volume {id} could not be found.")
+    if tx.get(attachments, volume_id=id, instance_id=server_id, by_compute=True):
+        raise BadRequest(f"Invalid volume: volume {id} is already attached to server {server_id}")
     free = ("available", "creating", "downloading") + (("in-use",) if row.multiattach else ())
     if row.status not in free:
         wanted = "'available' or 'in-use'" if row.multiattach else "'available'"
@@ -96,11 +99,14 @@ def reserve(tx: Tx, id: str, server_id: str) -> str:
 
 
 def attach(tx: Tx, id: str, *, server_id: str, host: str, mountpoint: str | None) -> str:
-    """Write down that a server has a volume; the attachment's id."""
+    """Write down that a server has a volume; the attachment's id. Where it had it before, only the host may be another: the
+    volume's status may by now tell of something else that is done to it."""
     row = tx.get(attachments, volume_id=id, instance_id=server_id, by_compute=True)
     attachment = row.id if row else reserve(tx, id, server_id)
-    tx.update(attachments, attachment, status="attached", attached_host=host, mountpoint=mountpoint, attached_at=clock.now())
-    tx.update(volumes, id, status="in-use")
+    tx.update(attachments, attachment, attached_host=host, mountpoint=mountpoint)
+    if row is None or row.status != "attached":
+        tx.update(attachments, attachment, status="attached", attached_at=clock.now())
+        tx.update(volumes, id, status="in-use")
     return attachment
 
 
@@ -124,19 +130,25 @@ def detach(tx: Tx, id: str, *, server_id: str) -> None:
     settle(tx, id)
 
 
-def settle(tx: Tx, id: str) -> None:
-    """Give a volume that was used the status that its remaining uses make."""
-    left = {row.status for row in tx.rows(attachments, volume_id=id)}
-    status = "in-use" if "attached" in left else "attaching" if "attaching" in left else "reserved" if left else "available"
-    used = volumes.c.status.in_(("reserved", "in-use", "attaching", "detaching"))
-    tx.execute(sa.update(volumes).where(volumes.c.id == id, used).values(status=status, updated_at=clock.now()))
-
-
 def delete(tx: Tx, id: str, request_id: str | None = None) -> None:
-    """Begin the end of a volume, whatever is being done to it; none is success. One with snapshots stays."""
+    """Begin the end of a volume, whatever is being done to it; none is success. One with snapshots stays, and one that
+    somebody else has."""
     row = tx.get(volumes, id=id)
-    if row is not None and not tx.rows(snapshots, volume_id=id):
+    if row is not None and not tx.rows(snapshots, volume_id=id) and not tx.rows(attachments, volume_id=id):
         DeleteVolume.begin(tx, row, request_id)
+
+
+def snapshot_state(tx: Tx, id: str) -> str:
+    """A snapshot's status; `error_missing` where it is gone."""
+    row = tx.get(snapshots, id=id)
+    return row.status if row else "error_missing"
+
+
+def drop_snapshot(tx: Tx, id: str, request_id: str | None = None) -> None:
+    """Begin the end of a snapshot, whatever is being done to it; none is success."""
+    row = tx.get(snapshots, id=id)
+    if row is not None:
+        DeleteSnapshot.begin(tx, row, request_id)
 
 
 async def connect(runtime: Runtime, id: str, host: str) -> dict:

@@ -80,8 +80,7 @@ def summary(request: Request, row: Row) -> Summary:
 
 def view(tx: Tx, request: Request, id: str) -> Volume:
     """A volume, as the answer to who makes or changes it."""
-    row = tx.get(volumes, id=id)
-    assert row is not None
+    row = tx.one(volumes, id=id)
     uses, names = _beside(tx, [row])
     return Volume(**_common(request, row, uses.get(id, []), names.get(row.type_id)))
 

@@ -16,7 +16,7 @@ from .tables import attachments, groups, snapshots, types, volumes
 from .uses import create as make
 from .views import Volume, VolumeDetail, details, plain_host, view
 from .views import summary as in_short
-from .wire import Id, Metadata, Text, Truth, number, truth, wire
+from .wire import Id, Metadata, Text, Truth, given, number, renamed, truth, wire
 from .workflows.delete import DeleteVolume
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def create(tx: Tx, request: Request, body: VolumeCreateRequest) -> Volume:
     row = make(
         tx, request, size_gib=_size(wanted.size, bool(wanted.snapshot_id or wanted.source_volid or backup)), image_id=image, backup=backup,
         snapshot_id=wanted.snapshot_id or None, source_volid=wanted.source_volid or None, volume_type=wanted.volume_type or None,
-        name=_given(wanted.name, wanted.display_name), description=_given(wanted.description, wanted.display_description),
+        name=given(wanted.name, wanted.display_name), description=given(wanted.description, wanted.display_description),
         group_id=_group(tx, request, wanted.group_id), **(backup.origin if backup else {}) | {"metadata": wanted.metadata or {}},
     )  # fmt: skip
     if backup:
@@ -158,11 +158,7 @@ def show(tx: Tx, request: Request, id: str) -> VolumeDetail:
 def update(tx: Tx, request: Request, id: str, body: VolumeUpdate) -> Volume:
     """Change a volume's name, description or metadata."""
     row = find(tx, request.context, id)
-    changes: dict[str, t.Any] = {}
-    for column, given in (("name", (body.name, body.display_name)), ("description", (body.description, body.display_description))):
-        for value in given:
-            if value is not UNSET:
-                changes[column] = value
+    changes = renamed(body)
     if body.metadata is not UNSET:
         changes["metadata"] = body.metadata
     if not changes:
@@ -205,18 +201,14 @@ def _group(tx: Tx, request: Request, id: str | None) -> str | None:
     return id or None
 
 
-def _given(*values: str | None) -> str | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _size(given: int | str | None, has_source: bool) -> int:
-    if given is None:
+def _size(asked: int | str | None, has_source: bool) -> int:
+    if asked is None:
         if not has_source:
             raise BadRequest(
                 "Invalid input for field/attribute size. A size is required unless there is a snapshot or a volume to start from."
             )
         return 0
-    return number("size", given)
+    return number("size", asked)
 
 
 def _page(tx: Tx, request: Request, query: VolumeQuery) -> tuple[list[Row], str | None, dict | None]:

@@ -7,7 +7,7 @@ import typing as t
 
 import msgspec
 
-from ..kernel.http import BadRequest, Request
+from ..kernel.http import UNSET, BadRequest, Request
 
 INT_MAX = 2147483647
 PLAIN = r"^[^\x00]*$"
@@ -42,6 +42,24 @@ def number(field: str, value: int | str, least: int = 1) -> int:
     if not least <= found <= INT_MAX:
         raise BadRequest(f"Invalid input for field/attribute {field}. Value: {value}. It must be from {least} to {INT_MAX}.")
     return found
+
+
+def given(*values: str | None) -> str | None:
+    """The first that is not null: clients call a thing's name `name` or, as of old, `display_name`."""
+    return next((value for value in values if value is not None), None)
+
+
+def renamed(body: t.Any) -> dict[str, t.Any]:
+    """The columns that a body changes of a thing's name and description, by either of their names; the newer one counts."""
+    pairs = {"name": (body.name, body.display_name), "description": (body.description, body.display_description)}
+    named = {column: next((value for value in values if value is not UNSET), UNSET) for column, values in pairs.items()}
+    return {column: value for column, value in named.items() if value is not UNSET}
+
+
+def check_one_key(body: dict, key: str) -> None:
+    """Raise BadRequest where a body does not hold the key in its path, and only that."""
+    if list(body) != [key]:
+        raise BadRequest(f"Request body and URI mismatch: the body must hold {key}, and only that.")
 
 
 def moment(value: dt.datetime | None) -> str | None:

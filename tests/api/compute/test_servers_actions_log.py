@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from cumulet.compute.drivers.simulated import Recipe, Trouble
+from cumulet.compute.drivers.simulated import Recipe
+from cumulet.kernel.recipe import Trouble
 from world import World
 
 

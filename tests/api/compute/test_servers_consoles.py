@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from cumulet.compute import console_page
 from cumulet.compute.console import console
 from cumulet.compute.drivers.simulated import SimulatedDriver
 from cumulet.compute.servers.tables import console_tokens
@@ -48,14 +51,14 @@ def chatty(database_url, tmp_path):
 class Socket:
     """A client's end of a websocket, as the server hands it to an application."""
 
-    def __init__(self, world: World, url: str, *, origin: str | None = None):
+    def __init__(self, world: World, url: str, **headers: str):
         self.path, _, query = re.sub(r"^\w+://[^/]+", "", url).partition("?")
-        headers = [(b"host", b"cloud")] + ([(b"origin", origin.encode())] if origin else [])
+        sent = {"host": "cloud:5000"} | {name.replace("_", "-"): value for name, value in headers.items()}
         self.scope = {
             "type": "websocket",
             "path": self.path,
             "query_string": query.encode(),
-            "headers": headers,
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
             "subprotocols": ["binary"],
         }
         self.world, self.told = world, []
@@ -85,6 +88,11 @@ class Socket:
 
 def opened(world: World, id: str, protocol: str = "vnc", type: str = "novnc"):
     return world.me.post(f"/servers/{id}/remote-consoles", {"remote_console": {"protocol": protocol, "type": type}}, version="compute 2.8")
+
+
+def inside(page: str) -> str:
+    """The address of the websocket that noVNC's page at an address opens."""
+    return f"ws://cloud/{parse_qs(urlsplit(page).query)['path'][0]}"
 
 
 def test_the_console_log(world):
@@ -117,19 +125,19 @@ def test_a_token_opens_one_console_once(chatty):
     answer = opened(chatty, id)
     assert answer.status_code == 200 and answer.json()["remote_console"]["type"] == "novnc", answer.text
     url = answer.json()["remote_console"]["url"]
-    assert re.fullmatch(r"http://cloud/console/vnc\?token=[\w-]{43}", url)
-    token = url.rpartition("=")[2]
+    assert re.fullmatch(r"http://cloud/console/vnc/vnc_lite\.html\?path=console%2Fvnc%3Ftoken%3D[\w-]{43}", url)
+    token = inside(url).rpartition("=")[2]
     shown = chatty.admin.get(f"/os-console-auth-tokens/{token}", version="compute 2.99").json()["console"]
     assert (shown["instance_uuid"], shown["host"], shown["tls_port"]) == (id, "host-1", None) and shown["internal_access_path"].endswith(
         "/vnc"
     )
     assert chatty.me.get(f"/os-console-auth-tokens/{token}", version="compute 2.31").status_code == 403
     assert chatty.admin.get(f"/os-console-auth-tokens/{token}", version="compute 2.30").status_code == 400
-    assert Socket(chatty, url.replace("/vnc", "/serial")).talk()[0]["code"] == 1008, "it is for the screen"
-    told = Socket(chatty, url).talk(b"one", b"two")
+    assert Socket(chatty, inside(url).replace("/vnc", "/serial")).talk()[0]["code"] == 1008, "it is for the screen"
+    told = Socket(chatty, inside(url)).talk(b"one", b"two")
     assert told[0] == {"type": "websocket.accept", "subprotocol": "binary"}
     assert [message["bytes"] for message in told[1:]] == [b"hello", b"you said one", b"you said two"]
-    assert Socket(chatty, url).talk() == [{"type": "websocket.close", "code": 1008}], "it was used up"
+    assert Socket(chatty, inside(url)).talk() == [{"type": "websocket.close", "code": 1008}], "it was used up"
     assert chatty.admin.get(f"/os-console-auth-tokens/{token}", version="compute 2.31").status_code == 404
 
 
@@ -140,11 +148,62 @@ def test_a_serial_console_is_a_websocket_at_once(chatty):
     assert Socket(chatty, url).talk(b"ls")[2]["bytes"] == b"you said ls"
 
 
-def test_another_sites_page_opens_no_console(chatty):
-    id = chatty.boot()
-    url = opened(chatty, id).json()["remote_console"]["url"]
-    assert Socket(chatty, url, origin="http://evil.example").talk() == [{"type": "websocket.close", "code": 1008}]
-    assert Socket(chatty, url, origin="http://cloud").talk()[0]["type"] == "websocket.accept"
+def test_the_address_of_the_page_is_a_websockets_too(chatty):
+    url = opened(chatty, chatty.boot()).json()["remote_console"]["url"]
+    assert Socket(chatty, url).talk(b"one")[2]["bytes"] == b"you said one"
+    assert Socket(chatty, inside(url)).talk() == [{"type": "websocket.close", "code": 1008}], "it was used up"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "https://cloud"}, {"origin": "null"}, {"origin": "http://[cloud"},
+     {"origin": "http://cloud", "x_forwarded_proto": "https"}],
+)  # fmt: skip
+def test_another_sites_page_opens_no_console(chatty, headers):
+    url = inside(opened(chatty, chatty.boot()).json()["remote_console"]["url"])
+    assert Socket(chatty, url, **headers).talk() == [{"type": "websocket.close", "code": 1008}]
+    assert Socket(chatty, url, origin="http://cloud:8080").talk()[0]["type"] == "websocket.accept", "the host's name counts"
+
+
+def test_consoles_behind_a_proxy(database_url, tmp_path):
+    world = World(database_url, str(tmp_path), compute=Chatty, config={"public_url": "https://example.org/cloud/"})
+    url = opened(world, world.boot()).json()["remote_console"]["url"]
+    assert url.startswith("https://example.org/cloud/console/vnc/vnc_lite.html?")
+    assert inside(url).startswith("ws://cloud/cloud/console/vnc?token=")
+    below = inside(url).replace("/cloud/cloud/", "/cloud/")
+    assert Socket(world, below, origin="https://example.org").talk()[0]["type"] == "websocket.accept"
+    world.close()
+
+
+@pytest.fixture
+def novnc(tmp_path, monkeypatch) -> Path:
+    """Where noVNC is to be looked for; it is not there yet."""
+    place = tmp_path / "share" / "novnc"
+    monkeypatch.setattr(console_page, "PLACES", (tmp_path / "nowhere", place))
+    monkeypatch.setattr(console_page, "_files", {})
+    return place
+
+
+def test_the_page_is_that_of_novnc(world, novnc):
+    nobody = world.stranger("")
+    path = f"/console/vnc/vnc_lite.html?{urlencode({'path': 'console/vnc?token=x'})}"
+    absent = nobody.get(path)
+    assert absent.status_code == 404 and absent.headers["content-type"].startswith("text/html")
+    assert "apt-get install novnc" in absent.text
+    (novnc / "core").mkdir(parents=True)
+    (novnc / "vnc_lite.html").write_text("<html><script>noVNC</script></html>")
+    (novnc / "core" / "rfb.js").write_text("export default class {}")
+    assert nobody.get(path).text == "<html><script>noVNC</script></html>", "it is found as soon as it is there"
+    script = nobody.get("/console/vnc/core/rfb.js")
+    assert script.status_code == 200 and "javascript" in script.headers["content-type"]
+
+
+def test_below_the_consoles_there_is_nothing_else(world, novnc):
+    nobody = world.stranger("")
+    for path in ("", "vnc", "vnc/", "vnc/core", "vnc/..%2f..%2fetc%2fpasswd", "vnc/%2fetc%2fpasswd", "serial", "serial?token=x"):
+        assert nobody.get(f"/console/{path}").status_code == 404, path
+    answer = nobody.post("/console/vnc/vnc_lite.html")
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD"
 
 
 def test_a_token_ends(chatty):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from cumulet.compute.drivers.simulated import Recipe
+from cumulet.kernel.recipe import Trouble
+from world import World
+
 
 def test_boot_and_delete(world):
     id = world.boot()
@@ -90,3 +94,34 @@ def test_what_no_id_can_be_is_not_found(world):
         assert world.me.post(f"/servers/{id}/action", {"addFixedIp": {"networkId": "a\0"}}).status_code in (400, 404)
         assert world.me.post(f"/servers/{id}/action", {"addFloatingIp": {"address": "a\0"}}).status_code in (400, 404)
     assert world.me.get(f"/servers/{id}/os-virtual-interfaces").status_code == 410
+
+
+def test_resizes_under_way_count_against_quotas(world):
+    world.admin.put("/os-quota-sets/p1", {"quota_set": {"cores": 4}})
+    network = world.network()
+    first, second = (world.boot(networks=[{"uuid": network}]) for _ in range(2))
+    world.flavor("three", vcpus=3)
+    resize = lambda id, flavor: world.me.post(f"/servers/{id}/action", {"resize": {"flavorRef": flavor}})
+    cores = lambda: world.me.get("/limits").json()["limits"]["absolute"]["totalCoresUsed"]
+    assert resize(first, "three").status_code == 202 and cores() == 4
+    refused = resize(second, "three")
+    assert refused.status_code == 403 and "Quota exceeded for cores: Requested 2, but already used 4 of 4 cores" in refused.text
+    world.settle()
+    assert world.me.post(f"/servers/{first}/action", {"revertResize": None}).status_code == 202 and cores() == 4
+    world.settle()
+    assert cores() == 2 and resize(second, "three").status_code == 202
+    world.settle()
+    assert world.show(second)["status"] == "VERIFY_RESIZE" and cores() == 4
+
+
+def test_a_resize_that_fails_gives_its_quota_back(database_url, tmp_path):
+    world = World(database_url, str(tmp_path), recipe=Recipe(calls={"stop": Trouble(nth=(1,))}))
+    try:
+        id = world.boot()
+        world.flavor("three", vcpus=3)
+        world.me.post(f"/servers/{id}/action", {"resize": {"flavorRef": "three"}})
+        world.settle()
+        absolute = world.me.get("/limits").json()["limits"]["absolute"]
+        assert world.show(id)["status"] == "ACTIVE" and (absolute["totalCoresUsed"], absolute["totalRAMUsed"]) == (1, 64)
+    finally:
+        world.close()

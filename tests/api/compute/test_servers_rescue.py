@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cumulet.compute.drivers.base import Power
-from cumulet.compute.drivers.simulated import Recipe, Trouble
+from cumulet.compute.drivers.simulated import Recipe
+from cumulet.kernel.recipe import Trouble
 from world import World
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from cumulet.identity.trusts import trust_roles
 from cumulet.kernel import clock
 
 
@@ -149,6 +150,33 @@ class TestTrusts:
         cloud.revoke(admin, "member", f"projects/{me['project']['id']}/users/{me['user']['id']}")
         assert borrowed.get("/auth/catalog").status_code == 401
 
+    def test_a_trust_for_no_project_lends_no_role(self, cloud, admin, demo, body):
+        """Whoever they are: a role that the trustor has not got, and one that the row of a trust names all the same."""
+        trust = demo.post("/OS-TRUST/trusts", {"trust": body | {"project_id": None, "roles": []}}).json()["trust"]
+        role = cloud.role(admin, "admin")
+        cloud.transact(lambda tx: tx.insert(trust_roles, trust_id=trust["id"], role_id=role))
+        answer = self.consume(cloud, trust)
+        assert answer.status_code == 201 and "roles" not in answer.json()["token"]
+        assert cloud.bearer(answer.headers["x-subject-token"]).get("/services").status_code == 403
+
+    @pytest.mark.parametrize("impersonation", [True, False])
+    def test_what_ends_borrowed_tokens(self, cloud, admin, demo, me, trustee, body, impersonation):
+        user, path = {"id": me["user"]["id"]}, f"/users/{me['user']['id']}"
+
+        def borrowed():
+            trust = demo.post("/OS-TRUST/trusts", {"trust": body | {"impersonation": impersonation}}).json()["trust"]
+            return cloud.bearer(self.consume(cloud, trust).headers["x-subject-token"])
+
+        first = borrowed()
+        assert first.get("/auth/catalog").status_code == 200
+        admin.patch(f"/users/{trustee}", {"user": {"enabled": False}})
+        assert first.get("/auth/catalog").status_code == 401
+        admin.patch(f"/users/{trustee}", {"user": {"enabled": True}})
+        second = borrowed()
+        for enabled in (False, True):
+            admin.patch(path, {"user": {"enabled": enabled}})
+            assert second.get("/auth/catalog").status_code == (200 if enabled and not impersonation else 401), (user, enabled)
+
     def test_uses_are_counted(self, cloud, demo, body):
         trust = demo.post("/OS-TRUST/trusts", {"trust": body | {"remaining_uses": 1}}).json()["trust"]
         answer = self.consume(cloud, trust)
@@ -164,6 +192,7 @@ class TestTrusts:
             ({"expires_at": "2001-01-01T00:00:00Z"}, 400), ({"expires_at": "soon"}, 400), ({"impersonation": "yes"}, 400),
             ({"allow_redelegation": True, "redelegation_count": 9}, 403), ({"remaining_uses": 2**40}, 400),
             ({"allow_redelegation": True, "remaining_uses": 3}, 400),
+            ({"project_id": None, "roles": [{"name": "admin"}]}, 404), ({"project_id": None}, 404),
         ],
     )  # fmt: skip
     def test_bad_trusts(self, demo, body, more, status):

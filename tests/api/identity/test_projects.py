@@ -107,6 +107,13 @@ def test_a_deleted_project_is_nobodys_default(cloud, admin):
     assert "default_project_id" not in admin.get(f"/users/{user['id']}").json()["user"]
 
 
+def test_a_domains_id_is_taken_once(cloud, admin):
+    project = cloud.project(admin, "p")["id"]
+    for id in ("default", project):
+        answer = admin.post("/domains", {"domain": {"name": "d", "explicit_domain_id": id}})
+        assert answer.status_code == 409 and id in answer.json()["error"]["message"]
+
+
 def test_domains_go_with_all_that_is_theirs(cloud, admin):
     domain = admin.post("/domains", {"domain": {"name": "d", "description": "x"}}).json()["domain"]
     path = f"/domains/{domain['id']}"

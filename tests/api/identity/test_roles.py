@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from sqlalchemy import event
 
 
 @pytest.fixture
@@ -29,6 +30,49 @@ def test_roles(cloud, admin):
     assert own["id"] not in {r["id"] for r in admin.get("/roles").json()["roles"]}
     assert admin.patch(f"/roles/{own['id']}", {"role": {"domain_id": None}}).status_code == 400
     assert admin.delete(path).status_code == 204 and admin.get(path).status_code == 404
+
+
+def test_the_roles_that_policy_goes_by_stay(cloud, admin):
+    for name in ("admin", "manager", "member", "reader", "service"):
+        path = f"/roles/{cloud.role(admin, name)}"
+        assert admin.delete(path).status_code == 403 and admin.patch(path, {"role": {"name": "x"}}).status_code == 403
+
+
+def test_lists_do_not_ask_the_database_for_each_line(cloud, admin, people):
+    """Ten inherited roles on ten projects, each with one below, cost as many statements as one."""
+
+    def statements(call) -> int:
+        seen: list[str] = []
+        engine = cloud.runtime.db.engine
+        listener = lambda *args: seen.append(args[2])
+        event.listen(engine, "before_cursor_execute", listener)
+        try:
+            assert call().status_code == 200
+        finally:
+            event.remove(engine, "before_cursor_execute", listener)
+        return len(seen)
+
+    def counts() -> list[int]:
+        user, top = people["user"], people["parent"]
+        return [
+            statements(lambda path=path: admin.get(path))
+            for path in (
+                f"/role_assignments?effective&include_names&user.id={user}", f"/users/{user}/projects", "/projects",
+                f"/role_assignments?effective&include_subtree&scope.project.id={top}", "/users", "/roles",
+            )
+        ]  # fmt: skip
+
+    def inherit(project: str) -> None:
+        role = cloud.role(admin, "member")
+        assert admin.put(f"/OS-INHERIT/projects/{project}/users/{people['user']}/roles/{role}/inherited_to_projects").status_code == 204
+
+    inherit(people["parent"])
+    before = counts()
+    for i in range(9):
+        project = cloud.project(admin, f"p{i}", parent_id=people["parent"])["id"]
+        cloud.project(admin, f"below{i}", parent_id=project)
+        inherit(project)
+    assert counts() == before
 
 
 def test_groups(cloud, admin, people):

@@ -16,6 +16,7 @@ from cumulet.kernel.bus import Event
 from cumulet.kernel.bus.agent import Commands, Ledger
 from cumulet.kernel.bus.base import AgentFailed, AgentUnreachable
 from cumulet.kernel.bus.local import LocalBus, LocalPort
+from cumulet.kernel.recipe import Trouble
 from cumulet.kernel.testing.cloud import Cloud
 from cumulet.kernel.work import StepFailed
 from cumulet.network import bind_port, unbind_port
@@ -123,7 +124,7 @@ def test_a_port_becomes_active_when_its_host_has_it(me, network, subnet, start, 
         "a",
         dns_name="www",
         allowed_address_pairs=[{"ip_address": "10.9.0.0/24"}],
-        extra_dhcp_opts=[{"opt_name": "mtu", "opt_value": "1400"}],
+        extra_dhcp_opts=[{"opt_name": "mtu", "opt_value": value, "ip_version": version} for value, version in (("1400", 4), ("1300", 6))],
     )
     assert status(me, port) == "DOWN"
     hosts.realize("a")
@@ -137,7 +138,10 @@ def test_a_port_becomes_active_when_its_host_has_it(me, network, subnet, start, 
         "www",
     )
     assert made.fixed_ips[0].address == port["fixed_ips"][0]["ip_address"] and made.port_security and made.up
-    assert [(pair.ip, pair.mac) for pair in made.pairs] == [("10.9.0.0/24", port["mac_address"])] and made.dhcp_options == {"mtu": "1400"}
+    assert [(pair.ip, pair.mac) for pair in made.pairs] == [("10.9.0.0/24", port["mac_address"])] and made.dhcp_options == {
+        "mtu": "1400",
+        "option6:mtu": "1300",
+    }
     assert hosts.drivers["b"].wanted is None
 
 
@@ -178,6 +182,33 @@ def test_a_router_with_a_floating_ip(me, admin, public, network, subnet, start, 
     assert shown() == "DOWN"
     hosts.reconcile()
     assert shown() == "DOWN" and hosts.wanted("a").routers[0].floating_ips == ()
+
+
+def test_an_answer_about_a_floating_ip_comes_when_its_host_knows(me, public, network, subnet, start, boot):
+    hosts = start("a")
+    plug(me, make(me, "router", external_gateway_info={"network_id": public["id"]}), subnet_id=subnet["id"])
+    first, second = boot("a", "s1"), boot("a", "s2")
+    hosts.reconcile()
+    floating = make(me, "floatingip", floating_network_id=public["id"], port_id=first["id"])
+    passed = lambda: [ip.fixed for ip in hosts.wanted("a").routers[0].floating_ips]
+    assert passed() == [first["fixed_ips"][0]["ip_address"]]
+    pass_on(me, floating, port_id=second["id"])
+    assert passed() == [second["fixed_ips"][0]["ip_address"]]
+    assert me.delete(f"/floatingips/{floating['id']}").status_code == 204
+    assert passed() == []
+
+
+def test_an_answer_about_a_floating_ip_comes_though_its_host_takes_long_or_fails(me, public, subnet, start, boot, monkeypatch):
+    monkeypatch.setattr("cumulet.kernel.http.application.SETTLE", 0.2)
+    hosts = start("a")
+    plug(me, make(me, "router", external_gateway_info={"network_id": public["id"]}), subnet_id=subnet["id"])
+    port = boot("a")
+    hosts.reconcile()
+    hosts.drivers["a"]._recipe = Recipe(calls={"apply": Trouble(latency=3)})
+    floating = make(me, "floatingip", floating_network_id=public["id"], port_id=port["id"])
+    assert floating["port_id"] == port["id"]
+    hosts.drivers["a"]._recipe = Recipe(calls={"apply": Trouble(chance=1)})
+    assert pass_on(me, floating, port_id=None).status_code == 200
 
 
 def test_remote_groups_reach_over_hosts(me, start, boot):
@@ -300,8 +331,9 @@ def test_what_fails_keeps_no_change_from_its_host(me, public, subnet, start, boo
 
 
 def test_one_slow_and_one_failing_host_hold_up_nobody(cloud, me, start, boot, monkeypatch):
-    monkeypatch.setattr("cumulet.network.reconcile.hosts.PATIENCE", 0.2)
-    hosts = start("slow", "failing", "c", slow=Recipe(latency={"apply": 3600}), failing=Recipe(failure={"apply": 1.0}))
+    monkeypatch.setattr("cumulet.network.reconcile.hosts.PATIENCE", 1.0)
+    slow, failing = Recipe(calls={"apply": Trouble(latency=3600)}), Recipe(calls={"apply": Trouble(chance=1)})
+    hosts = start("slow", "failing", "c", slow=slow, failing=failing)
     boot("slow", "s1")
     boot("failing", "s2")
     port = boot("c", "s3")
@@ -320,7 +352,7 @@ def test_one_slow_and_one_failing_host_hold_up_nobody(cloud, me, start, boot, mo
 
 def test_many_at_once_cost_few_rounds(cloud, me, admin, network, subnet, start, boot):
     names = [f"h{n}" for n in range(10)]
-    hosts = start(*names, **{name: Recipe(latency={"apply": 0.02}) for name in names})
+    hosts = start(*names, **{name: Recipe(calls={"apply": Trouble(latency=0.02)}) for name in names})
     made = [boot(names[n % 10], f"s{n}") for n in range(100)]
 
     async def all_of_them() -> None:

@@ -116,6 +116,11 @@ def test_one_external_network_is_the_default(admin):
     first = make(admin, "network", is_default=True, **{"router:external": True})
     assert first["is_default"] is True
     assert first["id"] in fault(admin.post("/networks", {"network": {"is_default": True}}), 409, "DefaultExternalNetworkExists")
+    admin.put(f"/networks/{first['id']}", {"network": {"router:external": False}})
+    make(admin, "network", is_default=True)  # is not external, and so no default of routers
+    assert make(admin, "network", is_default=True, **{"router:external": True})["is_default"] is True
+    again = admin.put(f"/networks/{first['id']}", {"network": {"router:external": True}}).json()["network"]
+    assert again["router:external"] is True and again["is_default"] is False
 
 
 def test_a_network_goes_with_its_subnets_but_not_with_ports_in_use(me, network, subnet):

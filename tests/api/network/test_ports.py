@@ -113,7 +113,7 @@ def test_many_ports_at_once_never_share_an_address(cloud, me, network):
     assert {answer.status_code for answer in answers} == {201, 409}
 
 
-def test_automatic_addresses_come_with_every_port(me, network, subnet, slaac):
+def test_automatic_addresses_come_with_every_port(me, admin, network, subnet, slaac):
     mac = "fa:16:3e:12:34:56"
     only = make(me, "port", network_id=network["id"], fixed_ips=[{"ip_address": "10.0.0.9"}])
     assert len(only["fixed_ips"]) == 2
@@ -121,7 +121,8 @@ def test_automatic_addresses_come_with_every_port(me, network, subnet, slaac):
     assert port["mac_address"] == mac and ips(port)[1] == "fd00::f816:3eff:fe12:3456" and ips(port)[0].startswith("10.0.0.")
     chosen = me.post("/ports", {"port": {"network_id": network["id"], "fixed_ips": [{"ip_address": "fd00::5"}]}})
     fault(chosen, 400, "AllocationOnAutoAddressSubnet")
-    changed = me.put(f"/ports/{port['id']}", {"port": {"mac_address": "fa:16:3e:00:00:01"}}).json()["port"]
+    fault(me.put(f"/ports/{port['id']}", {"port": {"mac_address": "fa:16:3e:00:00:01"}}), 403, "PolicyNotAuthorized")
+    changed = admin.put(f"/ports/{port['id']}", {"port": {"mac_address": "fa:16:3e:00:00:01"}}).json()["port"]
     assert ips(changed) == [ips(port)[0], "fd00::f816:3eff:fe00:1"]
 
 
@@ -139,9 +140,12 @@ def test_stateful_addresses_come_from_the_pool(me, network):
     assert ips(make(me, "port", network_id=network["id"]))[0].startswith("fd01::1")
 
 
-def test_subnets_for_the_ports_of_some_devices(me, network):
+def test_subnets_for_the_ports_of_some_devices(me, admin, network):
     special = {"service_types": ["network:floatingip_agent_gateway"]}
-    make(me, "subnet", network_id=network["id"], ip_version=4, cidr="10.4.0.0/24", enable_dhcp=False, **special)
+    wanted = {"network_id": network["id"], "ip_version": 4, "cidr": "10.4.0.0/24", "enable_dhcp": False, **special}
+    fault(me.post("/subnets", {"subnet": wanted}), 403, "PolicyNotAuthorized")
+    made = make(admin, "subnet", **wanted)
+    fault(me.put(f"/subnets/{made['id']}", {"subnet": {"service_types": []}}), 403, "PolicyNotAuthorized")
     fault(me.post("/ports", {"port": {"network_id": network["id"]}}), 409, "IpAddressGenerationFailureNoMatchingSubnet")
     make(me, "subnet", network_id=network["id"], ip_version=4, cidr="10.5.0.0/24", enable_dhcp=False)
     assert ips(make(me, "port", network_id=network["id"]))[0].startswith("10.5.")
@@ -248,6 +252,9 @@ def test_on_others_networks(me, other, admin, network, subnet, port):
         "PolicyNotAuthorized",
     )
     fault(other.post("/ports", {"port": {"network_id": shared["id"], "binding:host_id": "h"}}), 403, "PolicyNotAuthorized")
+    fault(other.put(f"/ports/{mine['id']}", {"port": {"fixed_ips": []}}), 403, "PolicyNotAuthorized")
+    external = make(admin, "network", **{"router:external": True})
+    fault(other.post("/ports", {"port": {"network_id": external["id"]}}), 403, "PolicyNotAuthorized")
     assert [p["id"] for p in other.get("/ports").json()["ports"]] == [mine["id"]]
     assert make(admin, "port", network_id=network["id"], project_id="p1")["project_id"] == "p1"
     assert other.delete(f"/ports/{mine['id']}").status_code == 204

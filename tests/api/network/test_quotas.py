@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from network_calls import fault, make
+import asyncio
+
+from network_calls import BASE, fault, make
 
 
 def test_defaults_as_the_real_service_has_them(me):
@@ -26,6 +28,24 @@ def test_many_at_once_are_counted_together(me, admin):
     fault(me.post("/networks", {"networks": [{}] * 4}), 409, "OverQuota")
     assert me.get("/networks").json()["networks"] == []
     assert me.post("/networks", {"networks": [{}] * 3}).status_code == 201
+
+
+def test_many_requests_at_once_do_not_pass_the_quota_together(cloud, me, admin):
+    admin.put("/quotas/p1", {"quota": {"network": 3}})
+
+    async def send() -> int:
+        """As clients do, again where the database was too busy."""
+        while True:
+            body, headers = {"network": {}}, {"X-Auth-Token": me.token}
+            answer = await cloud._client.post(f"{BASE}/networks", json=body, headers=headers)
+            if answer.status_code != 503:
+                return answer.status_code
+
+    async def many() -> list[int]:
+        return await asyncio.gather(*(send() for _ in range(8)))
+
+    assert sorted(cloud.portal.call(many)) == [201] * 3 + [409] * 5
+    assert len(me.get("/networks").json()["networks"]) == 3
 
 
 def test_use_is_counted(me, subnet):

@@ -83,7 +83,7 @@ def test_what_is_no_policy(me, them, admin, network):
         share(me, "subnetpool", network, action="access_as_external"), 400, "InvalidActionForType"
     )
     fault(share(them, "network", network), 404, "NetworkNotFound")
-    fault(share(me, "subnetpool", network), 404, "SubnetpoolNotFound")
+    fault(share(me, "subnetpool", network), 404, "SubnetPoolNotFound")
     fault(me.post("/rbac-policies", {"rbac_policy": {"object_type": "network"}}), 400, "HTTPBadRequest")
     policy = shared(share(me, "network", network))
     fault(retarget(me, policy, "*"), 403, "PolicyNotAuthorized")

@@ -138,7 +138,7 @@ def test_routes(me, router, subnet, public):
     change = lambda verb, *routes: me.put(f"/routers/{router['id']}/{verb}_extraroutes", {"router": {"routes": routes}})
     assert change("add", more, way).json()["router"]["routes"] == [way, more]
     assert change("remove", way, way | {"nexthop": "10.0.0.8"}).json()["router"]["routes"] == [more]
-    fault(change("add", *({"destination": f"10.{n}.0.0/16", "nexthop": "10.0.0.9"} for n in range(100, 131))), 409, "OverQuota")
+    fault(change("add", *({"destination": f"10.{n}.0.0/16", "nexthop": "10.0.0.9"} for n in range(100, 131))), 400, "RoutesExhausted")
     assert update(me, router, routes=None).json()["router"]["routes"] == []
     update(me, router, external_gateway_info={"network_id": public["id"]})
     out = update(me, router, routes=[{"destination": "10.70.0.0/16", "nexthop": "172.24.4.200"}])
@@ -148,6 +148,7 @@ def test_routes(me, router, subnet, public):
 
 def test_refusals(cloud, me, admin, router):
     fault(me.post("/routers", {"router": {"distributed": True}}), 403, "PolicyNotAuthorized")
+    fault(me.post("/routers", {"router": {"availability_zone_hints": ["nowhere"]}}), 404, "AvailabilityZoneNotFound")
     fault(admin.post("/routers", {"router": {"ha": True}}), 400, "HTTPBadRequest")
     fault(me.post("/routers", {"router": {"external_gateway_info": {"enable_snat": True}}}), 403, "PolicyNotAuthorized")
     fault(admin.post("/routers", {"router": {"external_gateway_info": {"enable_snat": True}}}), 400, "HTTPBadRequest")

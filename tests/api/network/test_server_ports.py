@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from network_calls import make
+from network_calls import fault, make
 
 from cumulet import network as service
-from cumulet.kernel.errors import Conflict, NotFound
+from cumulet.kernel.errors import Conflict, Forbidden, NotFound
 
 
 @pytest.fixture
@@ -56,7 +56,10 @@ def test_what_allocation_may_ask_for(cloud, me, admin, network, subnet):
         allocate(network_id=network["id"], fixed_ip="10.0.0.50")
     with pytest.raises(NotFound):
         allocate(network_id=make(admin, "network")["id"])
-    admin.put("/quotas/p1", {"quota": {"port": 2}})
+    with pytest.raises(Forbidden, match="not allowed to create an interface on external network"):
+        allocate(network_id=make(admin, "network", **{"router:external": True})["id"])
+    allocate(network_id=make(admin, "network", shared=True, **{"router:external": True})["id"])
+    admin.put("/quotas/p1", {"quota": {"port": 3}})
     with pytest.raises(Conflict, match="Quota exceeded for resources"):
         allocate(network_id=network["id"])
 
@@ -109,3 +112,25 @@ def test_usable_networks_are_own_and_shared_ones(cloud, me, admin, network):
     make(admin, "network", **{"router:external": True})
     found = cloud.transact(lambda tx: service.usable_networks(tx, "p1"))
     assert [row.id for row in found] == [network["id"], shared["id"]]
+
+
+def test_no_client_makes_a_port_a_servers_or_a_routers(cloud, me, other, admin, network, subnet, allocated):
+    """It would be told the server's metadata, or be a way into the networks of the router, whosever they are."""
+    theirs = make(other, "network")
+    router = make(me, "router")
+    devices = {"compute:nova": "s1", "network:router_interface": router["id"], "network:router_gateway": router["id"]}
+    free = make(other, "port", network_id=theirs["id"])
+    for owner, id in devices.items():
+        both = {"device_owner": owner, "device_id": id}
+        fault(other.post("/ports", {"port": both | {"network_id": theirs["id"]}}), 409, "DeviceIDNotOwnedByTenant")
+        fault(other.put(f"/ports/{free['id']}", {"port": both}), 409, "DeviceIDNotOwnedByTenant")
+        for one in both:
+            step = make(other, "port", network_id=theirs["id"], **{one: both[one]})
+            fault(other.put(f"/ports/{step['id']}", {"port": both}), 409, "DeviceIDNotOwnedByTenant")
+    fault(me.put(f"/ports/{allocated}", {"port": {"device_id": "s2"}}), 409, "DeviceIDNotOwnedByTenant")
+    assert me.put(f"/ports/{allocated}", {"port": {"name": "n", "device_id": "s1"}}).status_code == 200
+    assert other.put(f"/ports/{free['id']}", {"port": {"device_owner": "mine", "device_id": "s1"}}).status_code == 200
+    assert [i.port_id for i in interfaces(cloud, "s1")["s1"]] == [allocated]
+    assert [link["vif_id"] for link in cloud.transact(lambda tx: service.network_data(tx, "s1"))["links"]] == [allocated]
+    assert me.put(f"/ports/{allocated}", {"port": {"device_owner": "", "device_id": ""}}).status_code == 200
+    assert admin.put(f"/ports/{allocated}", {"port": {"device_owner": "compute:nova", "device_id": "s1"}}).status_code == 200

@@ -48,7 +48,8 @@ def test_host_bits_are_dropped_and_short_forms_kept(me, network):
 @pytest.mark.parametrize("values", [
     {"cidr": "10.0.0/24"}, {"cidr": "10.0.0.0"}, {"cidr": "fd00::/64"}, {"cidr": "0.0.0.0/0"}, {"cidr": "224.0.0.0/24"},
     {"cidr": None}, {}, {"cidr": "10.1.0.0/24", "ip_version": 5}, {"cidr": "10.1.0.0/24", "dns_nameservers": ["one"]},
-    {"cidr": "10.1.0.0/24", "dns_nameservers": ["8.8.8.8", "8.8.8.8"]},
+    {"cidr": "10.1.0.0/24", "dns_nameservers": ["8.8.8.8", "8.8.8.8"]}, {"cidr": "10.1.0.0/24", "dns_nameservers": ["fd00::8"]},
+    {"ip_version": 6, "cidr": "fd00::/64", "dns_nameservers": ["8.8.8.8"]},
     {"cidr": "10.1.0.0/24", "ipv6_ra_mode": "slaac"},
     {"cidr": "10.1.0.0/24", "host_routes": [{"destination": "10.2.0.0/24"}]}, {"cidr": "10.1.0.0/24", "prefixlen": 26},
     {"cidr": "10.1.0.0/24", "host_routes": [{"destination": "10.2.0.0/24", "nexthop": "fd00::1"}]},
@@ -97,8 +98,16 @@ def test_dhcp_has_one_port_with_an_address_of_every_subnet_it_serves(me, network
     assert len(dhcp_ports(me, network)) == 1
 
 
-def test_a_subnet_without_room_for_dhcp_is_made_all_the_same(me, network):
-    assert create(me, network, cidr="10.9.0.1/32").status_code == 201
+@pytest.mark.parametrize(("version", "cidr"), [(4, "10.9.0.1/32"), (4, "10.9.0.0/31"), (6, "fd00::/127")])
+def test_a_subnet_without_room_for_dhcp_is_made_without(me, network, version, cidr):
+    assert "incompatible with DHCP" in fault(create(me, network, ip_version=version, cidr=cidr), 400, "InvalidInput")
+    made = create(me, network, ip_version=version, cidr=cidr, enable_dhcp=False)
+    assert made.status_code == 201
+    fault(me.put(f"/subnets/{made.json()['subnet']['id']}", {"subnet": {"enable_dhcp": True}}), 400, "InvalidInput")
+
+
+def test_a_subnet_whose_pools_have_no_address_for_dhcp_is_made_all_the_same(me, network):
+    assert create(me, network, cidr="10.9.0.0/30", allocation_pools=[]).status_code == 201
     assert create(me, network, cidr="10.9.0.8/30", enable_dhcp=False, gateway_ip=None).status_code == 201
 
 
@@ -145,3 +154,13 @@ def test_many_at_once(me, network):
     assert len(me.post("/subnets", {"subnets": bodies}).json()["subnets"]) == 3
     assert me.post("/subnets", {"subnets": [{**bodies[0], "cidr": "10.7.0.0/24"}, bodies[1]]}).status_code == 400
     assert len(me.get("/subnets").json()["subnets"]) == 3
+
+
+def test_ipv6_needs_what_its_links_carry_at_least(me):
+    small = make(me, "network", mtu=1279)
+    assert create(me, small, cidr="10.0.0.0/24").status_code == 201
+    says = fault(create(me, small, ip_version=6, cidr="fd00::/64"), 409, "NetworkMTUSubnetConflict")
+    assert says == f"MTU of {small['id']} is not valid, subnet requires a minimum of 1280 bytes."
+    assert me.put(f"/networks/{small['id']}", {"network": {"mtu": 1280}}).status_code == 200
+    assert create(me, small, ip_version=6, cidr="fd00::/64").status_code == 201
+    fault(me.put(f"/networks/{small['id']}", {"network": {"mtu": 1279}}), 409, "NetworkMTUSubnetConflict")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 CONSUMER = "33333333-3333-3333-3333-333333333333"
+NOWHERE = "99999999-9999-9999-9999-999999999999"
 
 
 def take(api, consumer: str, provider: str, **resources: int):
@@ -160,4 +161,8 @@ def test_reshaper_moves_inventory_and_allocations(cloud, api, provider):
     assert done.status_code == 204, done.text
     assert list(api("GET", f"/resource_providers/{host}/inventories").json()["inventories"]) == ["VCPU"]
     assert api("GET", f"/resource_providers/{card}/usages").json()["usages"] == {"VGPU": 1}
-    assert service.post("/reshaper", body, version="placement 1.39").status_code == 409
+    late = service.post("/reshaper", body, version="placement 1.39")
+    assert late.status_code == 409 and late.json()["errors"][0]["code"] == "placement.concurrent_update"
+    nowhere = {"inventories": {NOWHERE: {"resource_provider_generation": 0, "inventories": {}}}, "allocations": {}}
+    unknown = service.post("/reshaper", nowhere, version="placement 1.39")
+    assert unknown.status_code == 400 and unknown.json()["errors"][0]["code"] == "placement.resource_provider.not_found"

@@ -14,6 +14,7 @@ from cumulet.kernel.bus import Answer, Command, Event
 from cumulet.kernel.bus.agent import Commands, Ledger
 from cumulet.kernel.bus.local import LocalBus, LocalPort
 from cumulet.kernel.db import Tx, metadata
+from cumulet.kernel.recipe import Trouble
 from cumulet.kernel.testing.cloud import Cloud
 from cumulet.volume.agent import register
 from cumulet.volume.drivers.simulated import Recipe, SimulatedDriver
@@ -30,7 +31,7 @@ class Store:
         self.sockets = tempfile.TemporaryDirectory()
         self.path = Path(self.sockets.name) / "agent.sock"
         self._failures = root / "failures"
-        self.driver = SimulatedDriver(Recipe(total_gib=100, fail_file=str(self._failures)))
+        self.driver = SimulatedDriver(Recipe(total_gib=100, file=str(self._failures)))
         self.commands = Commands(Ledger(root / "generations"))
         register(self.commands, self.driver)
         self.hello: Event | None = None
@@ -45,7 +46,10 @@ class Store:
 
     def fail(self, *lines: str) -> None:
         """Calls that fail from now on, as `create before`; none: all work."""
-        self._failures.write_text("\n".join(lines))
+        troubles = {name: Trouble(chance=1, after=when == "after") for name, when in map(str.split, lines)}
+        new = self._failures.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode({"calls": troubles}))
+        new.replace(self._failures)
 
     async def empty(self) -> None:
         self.fail()

@@ -66,6 +66,30 @@ def test_several_servers(cloud, me, admin):
     assert status(me, id) == "available"
 
 
+def test_forgetting_one_of_several_servers(cloud, me, admin):
+    admin.post("/types", {"volume_type": {"name": "multi", "extra_specs": MULTI}})
+    id = make_volume(cloud, me, volume_type="multi")
+    for server in (SERVER, OTHER_SERVER):
+        act(me, id, "os-attach", {"instance_uuid": server, "mountpoint": "/dev/vdb"})
+    act(me, id, "os-begin_detaching")
+    first, second = (use["attachment_id"] for use in show(me, id)["attachments"])
+    assert act(admin, id, "os-force_detach", {"attachment_id": first}).status_code == 202 and status(me, id) == "in-use"
+    assert act(admin, id, "os-force_detach", {"attachment_id": second}).status_code == 202 and status(me, id) == "available"
+
+
+def test_what_is_done_to_a_guests_volume_goes_on_when_the_guest_starts_again(cloud, me):
+    id = make_volume(cloud, me)
+    again = lambda: cloud.transact(lambda tx: volume_service.attach(tx, id, server_id=SERVER, host="h", mountpoint="/dev/vda"))
+    cloud.transact(lambda tx: volume_service.reserve(tx, id, SERVER))
+    again()
+    since = show(me, id)["attachments"][0]["attached_at"]
+    act(me, id, "os-volume_upload_image", {"image_name": "i", "force": True})
+    again()
+    assert status(me, id) == "uploading" and show(me, id)["attachments"][0]["attached_at"] == since
+    cloud.settle()
+    assert status(me, id) == "in-use"
+
+
 def test_a_guests_volume_is_detached_by_compute_only(cloud, me, admin):
     id = make_volume(cloud, me)
     cloud.transact(lambda tx: volume_service.reserve(tx, id, SERVER))

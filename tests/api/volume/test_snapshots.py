@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.volume.test_actions import SERVER
-from api.volume.volume_calls import act, make_snapshot, make_volume
+from api.volume.volume_calls import act, make_snapshot, make_volume, status
 
 
 def test_a_snapshot_from_its_making_to_its_end(cloud, me, store):
@@ -44,6 +44,26 @@ def test_a_failed_snapshot_can_be_deleted(cloud, me, store):
     me.delete(f"/snapshots/{id}")
     cloud.settle()
     assert me.get(f"/snapshots/{id}").status_code == 404
+
+
+def test_a_snapshot_that_is_being_restored_is_kept(cloud, me):
+    volume = make_volume(cloud, me)
+    snapshot = make_snapshot(cloud, me, volume)
+    assert act(me, volume, "revert", {"snapshot_id": snapshot}, version="volume 3.40").status_code == 202
+    refused = me.delete(f"/snapshots/{snapshot}")
+    assert refused.status_code == 400 and "restoring" in refused.json()["badRequest"]["message"]
+    cloud.settle()
+    assert status(me, volume) == "available" and me.delete(f"/snapshots/{snapshot}").status_code == 202
+
+
+def test_a_failed_snapshot_says_why(cloud, me, store):
+    volume = make_volume(cloud, me)
+    store.fail("snapshot before")
+    id = me.post("/snapshots", {"snapshot": {"volume_id": volume}}).json()["snapshot"]["id"]
+    cloud.settle()
+    [message] = me.get(f"/messages?resource_uuid={id}", version="volume 3.5").json()["messages"]
+    assert (message["resource_type"], message["event_id"]) == ("VOLUME_SNAPSHOT", "VOLUME_SNAPSHOT_008_001")
+    assert "as the recipe says" in message["user_message"]
 
 
 def test_statuses_that_administrators_and_owners_set(cloud, me, admin):

@@ -120,6 +120,9 @@ def test_listing(cloud, me):
 def test_renaming(cloud, me):
     id = make_volume(cloud, me)
     assert me.put(f"/volumes/{id}", {"volume": {"name": "new", "description": None}}).json()["volume"]["name"] == "new"
+    both = {"name": "new", "display_name": "old", "description": None, "display_description": "old"}
+    assert me.put(f"/volumes/{id}", {"volume": both}).json()["volume"]["name"] == "new"
+    assert me.get(f"/volumes/{id}").json()["volume"]["description"] is None
     assert me.put(f"/volumes/{id}", {"volume": {}}).status_code == 400
     assert me.put(f"/volumes/{id}", {"volume": {"name": "x" * 256}}).status_code == 400
 
@@ -182,3 +185,17 @@ def test_an_undo_that_fails_is_tried_again(cloud, me, store):
     cloud.settle()
     assert me.get(f"/volumes/{id}").status_code == 404
     assert store.holds()["volumes"] == []
+
+
+def test_what_is_made_belongs_to_a_project(cloud, me, admin):
+    """An administrator's token may be for no project."""
+    snapshot = make_snapshot(cloud, me, make_volume(cloud, me))
+    kind = admin.post("/group_types", {"group_type": {"name": "g"}}, version="volume 3.71").json()["group_type"]["id"]
+    nobody = cloud.caller("/volume/v3", "admin", project=None, system=True)
+    for path, body in (
+        ("/volumes", {"volume": {"size": 1}}), ("/volumes", {"volume": {"snapshot_id": snapshot}}),
+        ("/groups", {"group": {"group_type": kind, "volume_types": ["__DEFAULT__"]}}),
+    ):  # fmt: skip
+        refused = nobody.post(path, body, version="volume 3.71")
+        assert refused.status_code == 400 and "for no project" in refused.json()["badRequest"]["message"], path
+    assert nobody.get("/volumes").json()["volumes"] == [] and len(nobody.get("/volumes?all_tenants=1").json()["volumes"]) == 1

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,11 @@ from .conftest import SIMULATED
 from .world import Cloud, alive, eventually, kill
 
 
-def refused(cloud: Cloud, *flags: str, within: float = 10, **more) -> str:
-    """What `up` says when it does not start the cloud, in time; nothing of it runs on."""
-    began = time.monotonic()
+def refused(cloud: Cloud, *flags: str, **more) -> str:
+    """What `up` says when it does not start the cloud; nothing of it runs on. It does not wait for what cannot come."""
     done = cloud.command("up", "--detach", *cloud.flags, *flags, **more)
     assert done.returncode == 1, done.stdout
-    assert time.monotonic() - began < within
+    assert "was not ready within" not in done.stderr
     assert cloud.command("status").returncode == 3
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -69,12 +67,10 @@ def test_two_starts_of_one_directory(cloud):
     assert cloud.command("status").returncode == 0
 
 
-def test_a_second_start_does_nothing_and_is_quick(cloud):
+def test_a_second_start_does_nothing(cloud):
     cloud.up()
     before = cloud.pids()
-    began = time.monotonic()
     assert f"The cloud in {cloud.data} is up." in cloud.up()
-    assert time.monotonic() - began < 2
     assert cloud.pids() == before
 
 
@@ -142,7 +138,7 @@ def test_programs_that_are_missing_are_named_before_anything_starts(cloud):
 
 def test_a_process_that_ends_at_once_is_told_of_at_once(cloud):
     cloud.data.joinpath("policy.yaml").write_text("- not a mapping\n")
-    said = refused(cloud, within=8)
+    said = refused(cloud)
     assert "The control process ended" in said
     assert "must map rule names to rules" in said
 

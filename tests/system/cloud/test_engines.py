@@ -25,14 +25,14 @@ def engines(namespace: None) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def database(engines, request) -> Iterator[str]:
+def database(engines, request) -> str:
     """An empty PostgreSQL database, with a password in its URL that nobody may see."""
     name = request.node.name[:40]
     engine = sa.create_engine(engines[0], isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
     engine.dispose()
-    yield sa.make_url(engines[0]).set(database=name, password="s3cret-word").render_as_string(hide_password=False)
+    return sa.make_url(engines[0]).set(database=name, password="s3cret-word").render_as_string(hide_password=False)
 
 
 def test_one_command_with_both_engines(new_clouds, database, engines, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_secrets_are_in_no_log_no_command_line_and_no_file_that_others_read(jour
     for secret in secrets:
         assert secret not in cloud.logged()
         assert not [path for path in readable if path.stat().st_size < 1 << 20 and secret.encode() in path.read_bytes()]
-        assert not [pid for pid in cloud.pids().values() if secret.encode() in open(f"/proc/{pid}/cmdline", "rb").read()]
+        assert not [pid for pid in cloud.pids().values() if secret.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
     for name in ("clouds.yaml", "openrc", "cumulet.toml"):
         assert (cloud.data / name).stat().st_mode & 0o777 == 0o600
 

@@ -131,7 +131,7 @@ class Conformance:
             driver.resume(spec.id),
             driver.statistics(spec.id),
         ):
-            with pytest.raises(DriverError, match="is not (running|suspended)"):
+            with pytest.raises(DriverError, match=r"is not (running|suspended)"):
                 await call
 
     async def test_reboots_soft_and_hard(self, world: World) -> None:

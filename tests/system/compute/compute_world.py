@@ -11,27 +11,31 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from compute_guest import write_image
 
 from cumulet.compute.drivers.base import Nic, Power, VolumeDisk
 from cumulet.compute.drivers.qemu import QemuDriver
-from cumulet.compute.drivers.qemu.launch import find
+from cumulet.compute.drivers.qemu.launch import Process, find
 from cumulet.compute.drivers.qemu.qmp import connect_unix
+
+CONTROL, UIDS = "nobody", range(2_100_000_000, 2_100_000_100)
+"""Who may reach the consoles, and whom guests may run as."""
 
 
 class QemuWorld:
-    """`user` None runs QEMU as the user of the tests."""
+    """A directory that everybody gets to, as a cloud's is."""
 
-    def __init__(self, path: Path, user: str | None = "nobody"):
-        self.path, self.user, self.heard = path, user, []
+    def __init__(self, path: Path):
+        self.path, self.heard = path, []
+        path.chmod(0o755)
         self._driver: QemuDriver | None = None
 
     async def driver(self) -> QemuDriver:
         await self.close()
-        self._driver = QemuDriver(self.path / "host", "host-1", tap_name, self.user, accelerator="tcg")
+        self._driver = QemuDriver(self.path / "host", "host-1", tap_name, CONTROL, UIDS, accelerator="tcg")
         await self._driver.open(self._hear)
         return self._driver
 
@@ -65,12 +69,13 @@ class QemuWorld:
         return Nic(port_id=port, mac="fa:16:3e:00:00:01", mtu=1450)
 
     def leftovers(self, id: str) -> list[str]:
-        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{id}")]
+        # No deeper: a search that looks into the groups of others fails where one of those goes at that moment.
+        groups = [str(path) for depth in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{depth}cumulet-*/{id}")]
         files = [str(path) for path in self.path.glob(f"host/**/{id}*")]
-        return groups + files + [f"process {pid}" for key, pid in self._processes().items() if key == id]
+        return groups + files + [f"process {pid}" for pid in _processes(id)]
 
     async def crash(self, id: str) -> None:
-        os.kill(self._processes()[id], signal.SIGKILL)
+        os.kill(self.processes()[id].pid, signal.SIGKILL)
 
     async def power_off(self, id: str) -> None:
         """The guest switches off when it is sent a `q` on its serial port."""
@@ -81,7 +86,8 @@ class QemuWorld:
                 while not self.heard:
                     await asyncio.sleep(0.02)
 
-    def _processes(self) -> dict[str, int]:
+    def processes(self) -> dict[str, Process]:
+        """Server id -> process, as the driver finds them."""
         return find(self.path.resolve() / "host/servers")
 
     async def _hear(self, id: str, power: Power) -> None:
@@ -89,8 +95,8 @@ class QemuWorld:
 
     def end_processes(self) -> None:
         """End the guests that a test left running."""
-        for pid in self._processes().values():
-            os.kill(pid, signal.SIGKILL)
+        for process in self.processes().values():
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def tap_name(port_id: str) -> str:
@@ -98,11 +104,21 @@ def tap_name(port_id: str) -> str:
     return f"tap{port_id[:11]}"
 
 
+def _processes(id: str) -> list[int]:
+    """Every process that names a server in its arguments, or is in a directory of its name, there or removed."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if id.encode() in (path / "cmdline").read_bytes() or id in os.readlink(path / "cwd"):
+                found.append(int(path.name))
+    return found
+
+
 @contextmanager
-def qemu_world(**options: object) -> Iterator[QemuWorld]:
+def qemu_world() -> Iterator[QemuWorld]:
     """A host that is gone afterwards with all its guests."""
     path = Path(tempfile.mkdtemp(prefix="cumulet-"))
-    world = QemuWorld(path, **options)
+    world = QemuWorld(path)
     try:
         yield world
     finally:

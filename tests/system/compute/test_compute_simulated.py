@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,5 +50,5 @@ class SimulatedWorld:
 
 class TestSimulated(Conformance):
     @pytest.fixture
-    def world(self, tmp_path: Path) -> Iterator[SimulatedWorld]:
-        yield SimulatedWorld(tmp_path)
+    def world(self, tmp_path: Path) -> SimulatedWorld:
+        return SimulatedWorld(tmp_path)

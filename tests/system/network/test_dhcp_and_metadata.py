@@ -50,6 +50,23 @@ def test_a_lease_has_address_mtu_routes_and_names(host, guests):
     }
 
 
+def test_options_that_make_no_sense_harm_no_one(host, guests):
+    """Clients may write any: the program that hands them out leaves out what it cannot read, and goes on."""
+    wrong = {
+        "no-such-option": "x",
+        "mtu": "many",
+        "router": "nowhere,,",
+        "999": "",
+        "option6:dns-server": "1.2.3.4",
+        "bootfile-name": "pxe.0",
+    }
+    one, two = port(10, dhcp_options=wrong), port(11)
+    assert host.apply(scene(one, two)) == {}
+    lease, other = guests(host, one).lease(), guests(host, two).lease()
+    assert lease and lease["ip"] == "10.0.0.10" and lease["boot_file"] == "pxe.0"
+    assert other and other["ip"] == "10.0.0.11"
+
+
 def test_a_stranger_gets_no_lease(host, guests):
     known, stranger = port(10), port(11)
     host.apply(scene(known, stranger, networks=(network(known),)))

@@ -154,6 +154,9 @@ def test_ipv6_rules(host, guests, echoes):
         assert not first.pings("fd00:1::11", 1)
         host.apply(scene(one, two, networks=networks, groups=(OPEN, group("closed", *OUT, web, ping))))
         assert first.pings("fd00:1::11")
+        for guest in (first, second):
+            guest.run("ip", "link", "set", "eth0", "mtu", "1450", check=True)
+        assert first.run("ping", "-c", "1", "-W", "5", "-s", "4000", "fd00:1::11").returncode == 0, "honest fragments are stopped"
         connection = connect(first.name, "fd00:1::11", 80)
         assert connection
         connection.close()
@@ -290,6 +293,32 @@ def router_advertisement(mac: bytes) -> bytes:
 
 def neighbour_advertisement(mac: bytes) -> bytes:
     return icmp6(mac, b"\x88\0\0\0\x20\0\0\0" + socket.inet_pton(socket.AF_INET6, "fd00:1::66") + b"\x02\x01" + mac)
+
+
+def in_two(packet: bytes) -> list[bytes]:
+    """An IPv6 packet in fragments, of which the first has nothing but extension headers (RFC 7113, 2.2): a routing header and
+    most of an options header, which another follows. Such, and of 1280 octets, Linux puts together on a bridge."""
+    options = b"\x3c\x9b" + (b"\x01\xfd" + bytes(253)) * 4 + b"\x01\xe0" + bytes(224) + packet[6:7] + b"\0\x01\x04" + bytes(4)
+    whole, first = b"\x3c" + bytes(7) + options + packet[40:], 1240
+    parts = [b"\x2b\0\0\x01" + b"frag" + whole[:first], b"\x2b\0" + first.to_bytes(2, "big") + b"frag" + whole[first:]]
+    head = packet[:40]
+    return [head[:4] + len(part).to_bytes(2, "big") + b"\x2c" + head[7:] + part for part in parts]
+
+
+@pytest.mark.parametrize("secured", [True, False])
+@pytest.mark.parametrize("what", ["router", "neighbour"])
+def test_advertisements_in_fragments_are_stopped_too(host, guests, secured, what):
+    one, two = port(10, port_security=secured, groups=("open",) if secured else ()), port(11)
+    host.apply(scene(one, two))
+    first, second = guests(host, one, "10.0.0.10/24"), guests(host, two, "10.0.0.11/24")
+    sniffer = Sniffer(second, one.mac)
+    everyone, own = b"\xff" * 6, bytes.fromhex(one.mac.replace(":", ""))
+    packet = router_advertisement(own) if what == "router" else neighbour_advertisement(own)
+    for part in in_two(packet):
+        send_frame(first, everyone + own + b"\x86\xdd" + part)
+    send_frame(first, everyone + own + b"\x08\x00" + udp("10.0.0.10", "10.0.0.255", 9, 9, b"the good one"))
+    arrived = any(packet[40:] in frame for frame in sniffer.until(b"the good one"))
+    assert arrived is not secured
 
 
 def test_the_frames_of_these_tests_do_arrive_where_port_security_is_off(host, guests):

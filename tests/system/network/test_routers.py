@@ -167,3 +167,23 @@ def test_a_network_spans_hosts(joined, guests):
     assert far.apply(scene(two, networks=(msgspec.structs.replace(there, peers=()),))) == {}
     second.run("ip", "neigh", "flush", "all")
     assert "00:00:00:00:00:00" not in far.run("bridge", "fdb").stdout
+
+
+def test_gateways_outside_of_their_subnets(host, guests):
+    """As providers have them that give single addresses: the gateway is on the link, whatever the prefix says."""
+    far = msgspec.structs.replace(EXTERNAL.subnets[0], cidr="172.24.4.128/25")
+    beyond = Subnet(id="s4", cidr="10.0.0.0/24", ip_version=4, gateway="192.0.2.1")
+    one = port(10)
+    networks = (network(one, subnets=(beyond,)), msgspec.structs.replace(EXTERNAL, subnets=(far,)))
+    assert host.apply(scene(one, networks=networks, routers=(router(address="172.24.4.130"),))) == {}
+    assert guests(host, one, "10.0.0.10/24").pings("172.24.4.1")
+
+
+def test_routes_that_say_the_same_twice_or_nothing_new(host, guests):
+    one, two = port(10), port(11, port_security=False)
+    routes = (("10.77.0.0/16", "10.0.0.66"), ("10.77.0.0/16", "10.0.0.11"), ("10.0.0.0/24", "10.0.0.11"))
+    doubled = msgspec.structs.replace(router(), routes=routes)
+    assert host.apply(scene(one, two, routers=(doubled,))) == {}
+    first, second = guests(host, one, "10.0.0.10/24"), guests(host, two, "10.0.0.11/24")
+    second.run("ip", "addr", "add", "10.77.0.1/32", "dev", "lo", check=True)
+    assert first.pings("10.77.0.1") and first.pings("172.24.4.1")

@@ -12,7 +12,8 @@ import pytest
 
 from cumulet.compute.drivers import qcow2
 from cumulet.compute.drivers.base import DriverError, Machine, Power, RootDisk
-from cumulet.compute.drivers.simulated import Recipe, SimulatedDriver, Trouble
+from cumulet.compute.drivers.simulated import Recipe, SimulatedDriver
+from cumulet.kernel.recipe import Trouble
 
 
 async def hear(id: str, power: Power) -> None:
@@ -34,6 +35,14 @@ async def outcomes(driver: SimulatedDriver, calls: int) -> list[bool]:
 def test_the_nth_calls_fail() -> None:
     driver = SimulatedDriver("host-1", Recipe(calls={"start": Trouble(nth=(1, 3))}))
     assert asyncio.run(outcomes(driver, 4)) == [False, True, False, True]
+
+
+def test_every_so_many_calls_one_fails_whatever_host_it_is_on() -> None:
+    recipe = Recipe(calls={"start": Trouble(every=3)})
+    first, second = SimulatedDriver("host-1", recipe), SimulatedDriver("host-2", recipe)
+    assert asyncio.run(outcomes(first, 4)) == [True, True, False, True]
+    assert asyncio.run(outcomes(second, 3)) == [True, False, True]
+    assert asyncio.run(outcomes(SimulatedDriver("host-1", Recipe(calls=recipe.calls)), 2)) == [True, True]
 
 
 @pytest.mark.parametrize(("chance", "wanted"), [(0.0, True), (1.0, False)])
@@ -66,6 +75,32 @@ def test_another_process_steers_by_files(tmp_path: Path) -> None:
     assert asyncio.run(outcomes(SimulatedDriver("host-1", Recipe(file=str(recipe))), 1)) == [False]
     flag.unlink()
     assert asyncio.run(outcomes(SimulatedDriver("host-1", Recipe(file=str(recipe))), 1)) == [True]
+
+
+def test_a_steering_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        driver = SimulatedDriver("host-1", Recipe(file=str(tmp_path / "recipe.json")))
+        await driver.open(hear)
+        with pytest.raises(DriverError, match=r"recipe.json cannot be read: .*strat"):
+            await driver.start(machine())
+
+    (tmp_path / "recipe.json").write_text('{"calls": {"strat": {}}}')
+    asyncio.run(scenario())
+
+
+def test_latencies_spread() -> None:
+    async def took(driver: SimulatedDriver) -> float:
+        began = time.monotonic()
+        await driver.start(machine())
+        return time.monotonic() - began
+
+    async def scenario() -> list[float]:
+        driver = SimulatedDriver("host-1", Recipe(calls={"start": Trouble(latency=0.5, spread=0.4)}, seed=1))
+        await driver.open(hear)
+        return sorted(await asyncio.gather(*(took(driver) for _ in range(40))))
+
+    times = asyncio.run(scenario())
+    assert 0.1 <= times[0] < 0.3 and times[-1] > 0.7, times
 
 
 def test_latencies_of_different_machines_pass_side_by_side() -> None:

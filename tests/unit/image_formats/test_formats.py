@@ -289,6 +289,13 @@ def test_content_must_be_what_was_declared(declared: str, sample: str) -> None:
             check(declared, SAMPLES[sample])
 
 
+@pytest.mark.parametrize("declared", ACCEPTED)
+def test_what_reaches_for_other_files_is_refused_whatever_it_was_declared(declared: str) -> None:
+    """A hypervisor knows a qcow2 by its first bytes, whatever its owner called it."""
+    with pytest.raises(UnsafeImage, match="backing file"):
+        check(declared, Inspected("qcow2", MIB, "it has a backing file; convert it to one file that stands alone"))
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, Inspected]]:
     """Images of each kind, and what one look at the whole of them gives."""

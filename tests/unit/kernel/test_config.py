@@ -23,7 +23,8 @@ def test_without_a_file_defaults_hold(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [("hosts = 0", "hosts"), ('hosts = "many"', "hosts"), ("nothing = 1", "nothing"), ('listen = "here"', "listen"), ("= 1", "Invalid"),
-     ('log_level = "loud"', "log_level")],
+     ('log_level = "loud"', "log_level"), ("simulated = 3", "simulated"), ('guest_uids = "0-9"', "guest_uids"),
+     ('guest_uids = "9-5"', "guest_uids")],
 )  # fmt: skip
 def test_a_bad_file_is_told_by_its_path_and_setting(tmp_path: Path, text: str, told: str):
     path = tmp_path / "cumulet.toml"
@@ -36,6 +37,13 @@ def test_a_bad_file_is_told_by_its_path_and_setting(tmp_path: Path, text: str, t
 def test_a_bad_variable_is_told_by_its_name():
     with pytest.raises(ConfigError, match="CUMULET_HOSTS: "):
         load(None, {"CUMULET_HOSTS": "many"})
+
+
+def test_a_variable_has_a_table_as_json():
+    assert load(None, {"CUMULET_SIMULATED": '{"compute": {"vcpus": 3}}'}).simulated == {"compute": {"vcpus": 3}}
+    for text in ("vcpus=3", "[3]", ""):
+        with pytest.raises(ConfigError, match="CUMULET_SIMULATED: "):
+            load(None, {"CUMULET_SIMULATED": text})
 
 
 def test_addresses_follow_from_settings():

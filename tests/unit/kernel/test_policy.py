@@ -48,6 +48,17 @@ def test_scope_and_administrators():
     assert not allows("project_id:%(project_id)s", ANONYMOUS, {"project_id": None}), "nobody's things are not everybody's"
 
 
+def test_who_has_no_project_is_not_in_the_project_named_none():
+    for check in ("project_id:%(project_id)s", "domain_id:%(project_id)s", "token.domain.id:%(project_id)s"):
+        assert not allows(check, Context(user_id="u", roles=frozenset({"member"})), {"project_id": "None"}), check
+
+
+def test_rules_that_go_round_in_circles_are_refused_at_the_start():
+    with pytest.raises(PolicyError, match=r"circle: .*here"):
+        Policy([Rule("here", "role:a or (not rule:there)"), Rule("there", "rule:here")])
+    Policy([Rule("twice", "rule:once and rule:once"), Rule("once", "@")])
+
+
 def test_a_rule_may_name_another():
     policy = Policy([Rule("admin", "role:admin"), Rule("owner", "project_id:%(project_id)s"), Rule("it", "rule:admin or rule:owner")])
     assert policy.allows("it", MEMBER, OWNED)

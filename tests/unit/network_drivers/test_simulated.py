@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from cumulet.kernel.recipe import Trouble
 from cumulet.network.drivers.base import HostNetwork, Network, NetworkDriverError, Port
 from cumulet.network.drivers.simulated import Recipe, SimulatedDriver
 
@@ -26,7 +27,7 @@ def test_a_recipe_lets_some_parts_fail():
 
 
 def test_a_call_that_fails_changes_nothing():
-    driver = SimulatedDriver(recipe=Recipe(failure={"apply": 1.0}))
+    driver = SimulatedDriver(recipe=Recipe(calls={"apply": Trouble(chance=1)}))
     with pytest.raises(NetworkDriverError):
         asyncio.run(driver.apply(description(1, "p")))
     assert driver.wanted is None
@@ -34,7 +35,7 @@ def test_a_call_that_fails_changes_nothing():
 
 def test_failures_come_as_often_as_the_recipe_says_and_alike_each_time():
     async def outcomes() -> list[bool]:
-        driver = SimulatedDriver(recipe=Recipe(failure={"apply": 0.3}, seed=5))
+        driver = SimulatedDriver(recipe=Recipe(calls={"apply": Trouble(chance=0.3)}, seed=5))
         results = await asyncio.gather(*(driver.apply(description(1)) for _ in range(500)), return_exceptions=True)
         return [isinstance(result, NetworkDriverError) for result in results]
 
@@ -45,7 +46,7 @@ def test_failures_come_as_often_as_the_recipe_says_and_alike_each_time():
 
 def test_latency_is_waited_without_holding_others_up():
     async def many() -> None:
-        drivers = [SimulatedDriver(recipe=Recipe(latency={"apply": 0.05})) for _ in range(1000)]
+        drivers = [SimulatedDriver(recipe=Recipe(calls={"apply": Trouble(latency=0.05)})) for _ in range(1000)]
         await asyncio.gather(*(driver.apply(description(1, "p")) for driver in drivers))
 
     start = time.monotonic()

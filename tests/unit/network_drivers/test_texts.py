@@ -63,6 +63,13 @@ def test_no_option_can_leave_its_line(name, value):
     assert len(files.options.splitlines()) == len(plain.options.splitlines()) + (not failed)
 
 
+def test_options_of_both_versions_have_their_own_names():
+    given = {"tftp-server": "1.2.3.4", "67": "boot", "option6:dns-server": "[fd00::1]", "option6:59": "x"}
+    files, failed = dnsmasq.leases(network(lease(5, options=given)), DHCP_PORT, "d.org")
+    told = [line.partition(",")[2] for line in files.options.splitlines() if line.startswith("tag:p")]
+    assert failed == {} and told == ["67,boot", "option6:59,x", "option6:dns-server,[fd00::1]", "option:tftp-server,1.2.3.4"]
+
+
 def test_a_lease_that_cannot_be_leaves_the_others():
     files, failed = dnsmasq.leases(network(lease(5, options={"x\ny": ""}), lease(6)), DHCP_PORT, "d.org")
     assert set(failed) == {"p5"}

@@ -55,15 +55,6 @@ def test_a_volume_is_sparse_and_private(driver: FileDriver) -> None:
     assert found.st_blocks * 512 < MIB
 
 
-def test_the_files_belong_to_the_hypervisor(tmp_path: Path) -> None:
-    uid, volume = (65534 if os.geteuid() == 0 else os.geteuid()), ids.new()
-    driver = FileDriver(tmp_path / "root", uid=uid)
-    asyncio.run(driver.open())
-    asyncio.run(driver.create(volume, 1, Source()))
-    found = path(driver, volume).stat()
-    assert (found.st_uid, found.st_mode & 0o777) == (uid, 0o600)
-
-
 def test_a_volume_that_a_guest_has_open_can_be_copied(driver: FileDriver, tmp_path: Path) -> None:
     volume, snapshot = ids.new(), ids.new()
     asyncio.run(driver.create(volume, 1, Source()))

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 
 from cumulet.kernel import ids
+from cumulet.kernel.recipe import Trouble
 from cumulet.volume.drivers.base import Source, VolumeDriverError
 from cumulet.volume.drivers.simulated import Recipe, SimulatedDriver
 
 
 def test_a_call_takes_as_long_as_the_recipe_says() -> None:
-    driver = SimulatedDriver(Recipe(latency={"create": 0.05}))
+    driver = SimulatedDriver(Recipe(calls={"create": Trouble(latency=0.05)}))
     began = time.monotonic()
     asyncio.run(driver.create(ids.new(), 1, Source()))
     assert time.monotonic() - began >= 0.05
 
 
 def test_failures_come_as_often_as_the_recipe_says_and_have_no_effect() -> None:
-    driver = SimulatedDriver(Recipe(fail={"create": 0.5}, seed=1))
+    driver = SimulatedDriver(Recipe(calls={"create": Trouble(chance=0.5)}, seed=1))
     failed = 0
     for _ in range(100):
         try:
@@ -32,18 +32,13 @@ def test_failures_come_as_often_as_the_recipe_says_and_have_no_effect() -> None:
     assert len(asyncio.run(driver.list())["volumes"]) == 100 - failed
 
 
-def test_the_fail_file_switches_failures_on_and_off(tmp_path: Path) -> None:
-    switches, volume = tmp_path / "fail", ids.new()
-    driver = SimulatedDriver(Recipe(fail_file=str(switches)))
-    switches.write_text("create before\n")
-    with pytest.raises(VolumeDriverError, match="create failed, as the recipe says"):
+@pytest.mark.parametrize("after", [False, True])
+def test_a_failure_comes_before_the_effect_or_after_it(after: bool) -> None:
+    volume = ids.new()
+    driver = SimulatedDriver(Recipe(calls={"create": Trouble(nth=(1,), after=after, message="no disk spins")}))
+    with pytest.raises(VolumeDriverError, match="create: no disk spins"):
         asyncio.run(driver.create(volume, 1, Source()))
-    assert asyncio.run(driver.list())["volumes"] == []
-    switches.write_text("create after\n")
-    with pytest.raises(VolumeDriverError, match="after its effect"):
-        asyncio.run(driver.create(volume, 1, Source()))
-    assert asyncio.run(driver.list())["volumes"] == [volume]
-    switches.unlink()
+    assert asyncio.run(driver.list())["volumes"] == [volume] * after
     asyncio.run(driver.create(volume, 1, Source()))
 
 

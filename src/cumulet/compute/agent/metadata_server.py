@@ -32,7 +32,7 @@ Answer = tuple[int, str, bytes]
 class Service:
     """What is answered to whom."""
 
-    def __init__(self, root: Path, tell: t.Callable[[bytes], None]):
+    def __init__(self, root: Path, tell: t.Callable[[bytes], object]):
         self._root, self._tell = root, tell
 
     def answer(self, network_id: str, address: str, path: str) -> Answer:

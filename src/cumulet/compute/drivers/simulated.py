@@ -1,15 +1,14 @@
 """A hypervisor of which thousands fit in one process: it keeps books and runs nothing.
 
-How slow and how faulty it is comes from a recipe, which another process can change while it runs.
+How slow and how faulty it is comes from a recipe.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import time
-from collections import Counter, defaultdict
+import typing as t
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from cumulet.compute.drivers.base import (
     Resources,
     Statistics,
 )
+from cumulet.kernel import recipe
 
 GIB = 1 << 30
 LIVE = (Power.RUNNING, Power.PAUSED)
@@ -35,33 +35,19 @@ DISK_COUNTERS = ("read_bytes", "read_requests", "write_bytes", "write_requests",
 NIC_COUNTERS = ("octets", "packets", "drop", "errors")
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """What befalls one kind of call.
-
-    It takes `latency` seconds. It fails with probability `chance`; the times listed in `nth` (from 1);
-    and as long as the file `while_file` exists: before it has done anything, or, with `after`, when it has
-    done everything.
-    """
-
-    latency: float = 0
-    chance: float = 0
-    nth: tuple[int, ...] = ()
-    while_file: str | None = None
-    after: bool = False
-    message: str = "the recipe says that this fails"
+Call = t.Literal[
+    "start", "stop", "reboot", "destroy", "pause", "unpause", "suspend", "resume", "update", "resize_disk", "snapshot",
+    "console_log", "console_path", "statistics", "happen",
+]  # fmt: skip
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """The size of a simulated host, and by name of the call ("*" for the rest) what befalls it.
+class Recipe(recipe.Recipe, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The size of a simulated host, and what befalls its calls."""
 
-    `file` is a JSON file of the same form whose `calls`, while it exists, go before those here.
-    """
-
-    vcpus: int = 64
-    memory_mib: int = 262_144
-    disk_gib: int = 10_240
-    calls: dict[str, Trouble] = {}
-    file: str | None = None
+    vcpus: t.Annotated[int, msgspec.Meta(ge=1)] = 64
+    memory_mib: t.Annotated[int, msgspec.Meta(ge=1)] = 262_144
+    disk_gib: t.Annotated[int, msgspec.Meta(ge=1)] = 10_240
+    calls: dict[Call | t.Literal["*"], recipe.Trouble] = {}
 
 
 FAULTLESS = Recipe()
@@ -85,7 +71,6 @@ class SimulatedDriver:
         self._host, self._recipe = host, recipe
         self._file = root / f"{host}.json" if root else None
         self._servers: dict[str, Server] = {}
-        self._counts: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def open(self, on_power: PowerWatcher) -> None:
@@ -187,7 +172,7 @@ class SimulatedDriver:
     async def statistics(self, id: str) -> Statistics:
         async with self._call("statistics", id):
             server = self._live(id, "measured")
-            disk = dict.fromkeys(DISK_COUNTERS, 0)
+            disk: dict[str, int] = dict.fromkeys(DISK_COUNTERS, 0)
             nic = {f"{way}_{name}": 0 for way in ("rx", "tx") for name in NIC_COUNTERS}
             machine = server.machine
             return Statistics(
@@ -209,30 +194,11 @@ class SimulatedDriver:
         await self._on_power(id, power)
 
     @asynccontextmanager
-    async def _call(self, name: str, id: str) -> AsyncIterator[None]:
+    async def _call(self, name: Call, id: str) -> AsyncIterator[None]:
         """One call for one machine: what the recipe has for it, then the books kept."""
-        async with self._locks[id]:
-            self._counts[name] += 1
-            count = self._counts[name]
-            calls = self._calls()
-            trouble = calls.get(name) or calls.get("*") or Trouble()
-            await asyncio.sleep(trouble.latency)
-            fails = _fails(trouble, count)
-            if fails and not trouble.after:
-                raise DriverError(f"{name} on {self._host}: {trouble.message}")
+        async with self._locks[id], self._recipe.call(name, f"{name} on {self._host}", DriverError):
             yield
             self._save()
-            if fails:
-                raise DriverError(f"{name} on {self._host}: {trouble.message}")
-
-    def _calls(self) -> dict[str, Trouble]:
-        if self._recipe.file is None:
-            return self._recipe.calls
-        try:
-            steering = msgspec.json.decode(Path(self._recipe.file).read_bytes(), type=Recipe)
-        except FileNotFoundError:
-            return self._recipe.calls
-        return self._recipe.calls | steering.calls
 
     def _server(self, id: str) -> Server:
         if id not in self._servers:
@@ -274,12 +240,6 @@ def _disk_size(machine: Machine) -> int:
         return qcow2.read(path).size if disk.image_format == "qcow2" else path.stat().st_size
     except (OSError, ValueError):
         return GIB
-
-
-def _fails(trouble: Trouble, count: int) -> bool:
-    if trouble.while_file is not None and os.path.exists(trouble.while_file):
-        return True
-    return count in trouble.nth or random.random() < trouble.chance
 
 
 def _boot(server: Server) -> None:

@@ -47,7 +47,7 @@ class HostServers(Reconciler):
         except AgentError as error:
             log.warning("a host could not be asked for its machines", host=host, error=str(error))
             return
-        known = await self.runtime.db.read(lambda tx: _known(tx))
+        known = await self.runtime.db.read(lambda tx: _known(tx, [machine["id"] for machine in found]))
         for machine in found:
             if machine["id"] not in known:
                 await self._remove(host, machine["id"], machine["generation"])
@@ -86,5 +86,5 @@ def settle(tx: Tx, host: str, id: str, power: str) -> None:
         tx.update(servers, id, vm_state=state, power_state=SEEN[power])
 
 
-def _known(tx: Tx) -> set[str]:
-    return {row.id for row in tx.all(sa.select(servers.c.id))}
+def _known(tx: Tx, ids: list[str]) -> set[str]:
+    return {row.id for row in tx.all(sa.select(servers.c.id).where(servers.c.id.in_(ids)))}

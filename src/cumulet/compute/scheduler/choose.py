@@ -12,13 +12,15 @@ Mask = np.ndarray
 
 @dc.dataclass(frozen=True)
 class Hosts:
-    """The hosts, a column a property. Memory in MiB, disk in GiB; `free` is what ratios and use leave."""
+    """The hosts, a column a property. Memory in MiB, disk in GiB; `free` is what ratios and use leave, `free_others` the same
+    of resource classes beyond these three."""
 
     names: list[str]
     enabled: np.ndarray
     free_vcpus: np.ndarray
     free_memory: np.ndarray
     free_disk: np.ndarray
+    free_others: list[dict[str, int]]
     zones: list[str]
     traits: list[frozenset[str]]
     hypervisors: list[str]
@@ -36,6 +38,7 @@ class Ask:
     vcpus: int
     memory: int
     disk: int
+    others: dict[str, int] = dc.field(default_factory=dict)
     zone: str | None = None
     host: str | None = None
     required_traits: frozenset[str] = frozenset()
@@ -128,6 +131,12 @@ def _disk(hosts: Hosts, ask: Ask) -> Mask:
     return hosts.free_disk >= ask.disk
 
 
+def _others(hosts: Hosts, ask: Ask) -> Mask:
+    if not ask.others:
+        return _all(hosts)
+    return _each(hosts.free_others, lambda free: all(free.get(name, 0) >= amount for name, amount in ask.others.items()))
+
+
 FILTERS: list[tuple[str, Callable[[Hosts, Ask], Mask]]] = [
     ("enabled and up", _enabled),
     ("not tried before", _not_tried),
@@ -141,6 +150,7 @@ FILTERS: list[tuple[str, Callable[[Hosts, Ask], Mask]]] = [
     ("processors", _vcpus),
     ("memory", _memory),
     ("disk", _disk),
+    ("other resources", _others),
 ]
 _AMOUNTS = {"processors": ("free_vcpus", "vcpus", ""), "memory": ("free_memory", "memory", " MiB"), "disk": ("free_disk", "disk", " GiB")}
 

@@ -7,11 +7,12 @@ import typing as t
 import msgspec
 
 from ...kernel.db import Tx
-from ...kernel.http import Body, Reply, Request
+from ...kernel.http import BadRequest, Body, Reply, Request
 from .. import PROJECT_MEMBER, api
 from ..wire import Name, Natural, number
 from ..workflows.backup import BackupServer
 from .create import Metadata, Text
+from .disks import local_root
 from .find import begin, find, target
 from .snapshot import SNAPSHOTTABLE, accepted, reserve
 from .states import Task
@@ -31,6 +32,8 @@ BACKUP = api.rule("os_compute_api:os-create-backup", PROJECT_MEMBER, "Make a bac
 def create_backup(tx: Tx, request: Request, id: str, body: CreateBackup) -> Reply:
     """Make an image of a server's root disk, and remove the oldest of its kind beyond `rotation`."""
     row = find(tx, request, id)
+    if not local_root(tx, id):
+        raise BadRequest("Backup is not supported for volume-backed instances.")
     begin(tx, request, row, "createBackup", Task.BACKUP, vm=SNAPSHOTTABLE)
     rotation = number("rotation", body.rotation)
     image_id = reserve(tx, request, row, body.name, "backup", {**body.metadata, "backup_type": body.backup_type})

@@ -6,12 +6,14 @@ import datetime as dt
 import hashlib
 import secrets
 import typing as t
+from urllib.parse import urlencode, urlsplit
 
 from ...kernel import clock
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Body, Conflict, NotFound, Reply, Request, View, since
 from ...kernel.runtime import Runtime
 from .. import ADMIN, PROJECT_MEMBER, api
+from ..console_page import BELOW, PAGE
 from .ask import ask, found
 from .find import find, target
 from .states import Task
@@ -137,7 +139,8 @@ async def _console(request: Request, id: str, type: str) -> Reply:
 
 
 async def _open(request: Request, id: str, type: str) -> str:
-    """The address of a console. Its scheme is what its client speaks: a serial console's is a websocket's at once."""
+    """The address of a console: a page for a screen, which is told in `path` what to connect to, as the real service's is; a
+    websocket for a serial port."""
     row = await found(request, id)
     if row.task_state == Task.DELETING:
         raise Conflict(f"Cannot 'get_{KINDS.get(type, type)}_console' instance {id} while it is in task_state deleting")
@@ -148,8 +151,10 @@ async def _open(request: Request, id: str, type: str) -> str:
     token = secrets.token_urlsafe(32)
     lasts = dt.timedelta(minutes=request.runtime.config.console_minutes)
     await request.runtime.db.write(lambda tx: _issue(tx, request, id, kind, token, clock.now() + lasts))
-    root = request.root.replace("http", "ws", 1) if kind == "serial" else request.root
-    return f"{root}/console/{kind}?token={token}"
+    if kind == "serial":
+        return f"{request.root.replace('http', 'ws', 1)}/console/serial?token={token}"
+    path = f"{urlsplit(request.root).path}/console/vnc?token={token}"
+    return f"{request.root}{BELOW}{PAGE}?{urlencode({'path': path.lstrip('/')})}"
 
 
 def _issue(tx: Tx, request: Request, id: str, kind: str, token: str, ends: dt.datetime) -> None:

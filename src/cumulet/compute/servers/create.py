@@ -18,19 +18,20 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Conflict, NotFound, Reply, Request, UnsetType, since, until
 from .. import PROJECT_MEMBER, api
 from ..flavors import find_flavor
+from ..hosts import compute_hosts
 from ..keypairs import keypairs
 from ..placing import place
-from ..quotas import check_quota
+from ..quotas import check_quota, fitting
 from ..scheduler import NoValidHost
 from ..server_groups import join_group
-from ..wire import Name
+from ..wire import Name, links
 from ..workflows.boot import BootServer
 from ..workflows.faults import fault
 from .disks import BlockDevice, LegacyBlockDevice, add_disks, wanted_disks
 from .find import record
 from .states import Task, Vm
 from .tables import nics, servers
-from .views import Created, links, wire
+from .views import Created, wire
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -112,16 +113,17 @@ def create(tx: Tx, request: Request, body: ServerCreateRequest) -> Reply:
     if wanted.host or wanted.hypervisor_hostname:
         request.enforce(REQUESTED)
     least, most = _counts(wanted)
-    plan = _Plan(tx, request, wanted, hints, several=most > 1)
-    check_quota(tx, request.context.project_id, request.context.user_id, instances=most, cores=plan.flavor.vcpus * most, ram=plan.flavor.ram * most,
-                metadata_items=len(wanted.metadata))  # fmt: skip
     reservation = "r-" + secrets.token_hex(4)
-    rows = [plan.make(reservation, i) for i in range(most)]
+    try:
+        plan = _Plan(tx, request, wanted, hints, several=most > 1)
+        rows = [plan.make(reservation, i) for i in range(_allowed(tx, request, plan.flavor, least, most))]
+    except NotFound as error:
+        raise BadRequest(error.message) from None
     if wanted.return_reservation_id in (True, "True", "true", "1"):
         return Reply({"reservation_id": reservation})
     first = rows[0]
     groups = [{"name": g.name} for g in wanted.security_groups or []] or [{"name": "default"}]
-    made = Created(id=first.id, links=links(request, first.id), disk_config=first.disk_config, security_groups=groups,
+    made = Created(id=first.id, links=links(request, "servers", first.id), disk_config=first.disk_config, security_groups=groups,
                    admin_pass=plan.admin_pass)  # fmt: skip
     return Reply({"server": msgspec.to_builtins(made)}, headers={"Location": f"{request.base}/v2.1/servers/{first.id}"})
 
@@ -131,7 +133,8 @@ class _Plan:
 
     def __init__(self, tx: Tx, request: Request, wanted: ServerCreate, hints: dict, several: bool):
         self.tx, self.request, self.wanted, self.hints, self.several = tx, request, wanted, hints, several
-        self.project = request.context.project_id
+        self.project = request.project
+        check_quota(tx, self.project, metadata_items=len(wanted.metadata))
         self.flavor = named_flavor(tx, request, wanted.flavor)
         self.image = self._image()
         self.key = self._key()
@@ -160,22 +163,24 @@ class _Plan:
                 raise
             self._fail(row, error.message)
             return row
-        BootServer.start(self.tx, row.id, request_id=self.request.id)
+        BootServer.start(self.tx, row.id, request_id=self.request.id, pinned=self.host is not None)
         return row
 
     def _insert(self, name: str, reservation: str, index: int) -> Row:
         wanted, image = self.wanted, self.image
         return self.tx.insert(
             servers, project_id=self.project, user_id=self.request.context.user_id, name=name,
-            description=wanted.description or None if wanted.description is not UNSET else (name if self.request.version < (2, 19) else None),
+            description=wanted.description or None if wanted.description is not UNSET
+            else (name if self.request.version < (2, 19) else None),
             hostname=wanted.hostname or hostname(name), vm_state=Vm.BUILDING, task_state=Task.SCHEDULING,
             power_state=0, progress=0, availability_zone=self.zone, flavor=flavor_copy(self.flavor),
-            vcpus=self.flavor.vcpus, memory_mib=self.flavor.ram, image_id=image.id if image else None,
+            vcpus=self.flavor.vcpus, memory_mib=self.flavor.ram,
+            image_id=image.id if image and self.disks[0].destination == "local" else None,
             image_properties=image.properties if image else {}, root_epoch=0, key_name=self.key.name if self.key else None,
             public_key=self.key.public_key if self.key else None, user_data=self.user_data,
-            config_drive=_truth(wanted.config_drive), **access_addresses(wanted), disk_config=wanted.disk_config, reservation_id=reservation,
-            launch_index=index, metadata=wanted.metadata, tags=sorted(set(wanted.tags or [])), scheduler_hints=self.hints,
-            trusted_certificates=wanted.trusted_image_certificates or None,
+            config_drive=_truth(wanted.config_drive), **access_addresses(wanted), disk_config=wanted.disk_config,
+            reservation_id=reservation, launch_index=index, metadata=wanted.metadata, tags=sorted(set(wanted.tags or [])),
+            scheduler_hints=self.hints, trusted_certificates=wanted.trusted_image_certificates or None,
         )  # fmt: skip
 
     def _place(self, row: Row, local_gib: int) -> None:
@@ -184,7 +189,7 @@ class _Plan:
         self.tx.update(servers, row.id, host=host)
 
     def _plug(self, row: Row) -> None:
-        host = self.tx.get(servers, id=row.id).host
+        host = self.tx.one(servers, id=row.id).host
         for position, card in enumerate(self.networks):
             if card.port:
                 port = network.claim_port(self.tx, card.port, project_id=self.project, device_id=row.id)
@@ -217,7 +222,17 @@ class _Plan:
         zone, _, host = (self.wanted.availability_zone or "").partition(":")
         if host:
             self.request.enforce(FORCED_HOST)
-        return zone or None, self.wanted.host or self.wanted.hypervisor_hostname or host.partition(":")[0] or None
+        return zone or None, self._named_host() or host.partition(":")[0] or None
+
+    def _named_host(self) -> str | None:
+        """The host that was asked for by its name, its hypervisor's, or both. Raises BadRequest."""
+        named = {"host": self.wanted.host or None, "hypervisor_hostname": self.wanted.hypervisor_hostname or None}
+        if not any(named.values()):
+            return None
+        found = self.tx.rows(compute_hosts, **{column: name for column, name in named.items() if name})
+        if not found:
+            raise BadRequest(f"Compute host {named['host'] or named['hypervisor_hostname']} could not be found.")
+        return found[0].host
 
     def _networks(self) -> list[NetworkWanted]:
         asked = self.wanted.networks
@@ -259,6 +274,15 @@ def _counts(wanted: ServerCreate) -> tuple[int, int]:
     if least > most:
         raise BadRequest("min_count must be <= max_count")
     return least, most
+
+
+def _allowed(tx: Tx, request: Request, flavor: Row, least: int, most: int) -> int:
+    """How many servers are made: as many as quotas allow. Raises OverLimit where these are too few."""
+    project, user = request.project, str(request.context.user_id)
+    each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.ram}
+    count = most if least == most else max(least, fitting(tx, project, user, each, most))
+    check_quota(tx, project, user, **{name: amount * count for name, amount in each.items()})
+    return count
 
 
 def base64_text(text: str | None | UnsetType) -> str | None:

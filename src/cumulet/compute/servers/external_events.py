@@ -46,7 +46,7 @@ CREATE = api.rule("os_compute_api:os-server-external-events:create", "rule:servi
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", "/os-server-external-events", policy=CREATE, errors=(400, 403))
+@api.op("POST", "/os-server-external-events", policy=CREATE, errors=(207, 400, 403))
 def create(tx: Tx, request: Request, body: Events) -> Reply:
     """Take in events; each is answered with what became of it. 207: not all of them were of use."""
     for event in body.events:

@@ -14,6 +14,7 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, NotFound, Query, Request, paged
 from ...kernel.work.tasks import DONE, LIVE, tasks
 from .. import ADMIN, PROJECT_READER, api
+from ..wire import changed_between
 from .find import find
 from .tables import actions, servers
 from .views import wire
@@ -89,7 +90,7 @@ EVENT_NAMES = {
     "BootServer": "compute__do_build_and_run_instance", "DeleteServer": "compute_terminate_instance",
     "RebuildServer": "compute_rebuild_instance", "ResizeServer": "compute_finish_resize",
     "RevertResize": "compute_finish_revert_resize", "SnapshotServer": "compute_snapshot_instance",
-    "BackupServer": "compute_backup_instance", "RescueServer": "compute_rescue_instance",
+    "SnapshotVolumes": "compute_snapshot_instance", "BackupServer": "compute_backup_instance", "RescueServer": "compute_rescue_instance",
     "UnrescueServer": "compute_unrescue_instance", "ShelveServer": "compute_shelve_instance",
     "OffloadServer": "compute_shelve_offload_instance", "UnshelveServer": "compute_unshelve_instance",
     "AttachVolume": "compute_attach_volume", "DetachVolume": "compute_detach_volume",
@@ -173,16 +174,4 @@ def _moments(request: Request, query: ActionsQuery) -> list[sa.ColumnElement[boo
     mine = (tasks.c.subject == actions.c.server_id) & (tasks.c.request_id == actions.c.request_id)
     last = sa.select(sa.func.max(sa.func.coalesce(tasks.c.updated_at, tasks.c.created_at))).where(mine).scalar_subquery()
     changed = sa.func.coalesce(last, actions.c.created_at)
-    after, before = _moment("changes-since", query.changes_since), None
-    if request.version >= (2, 66):
-        before = _moment("changes-before", query.changes_before)
-    if after and before and before < after:
-        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
-    return ([changed >= after] if after else []) + ([changed <= before] if before else [])
-
-
-def _moment(name: str, text: str | None) -> dt.datetime | None:
-    try:
-        return clock.parse(text.replace(" ", "+")) if text else None
-    except (ValueError, OverflowError):
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. It is not a 'date-time'") from None
+    return list(changed_between(changed, query.changes_since, query.changes_before if request.version >= (2, 66) else None))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
 from ... import network
-from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.http import UNSET, BadRequest, Body, Page, Query, Request, UnsetType, paged, since
 from .. import PROJECT_MEMBER, PROJECT_READER, api
-from ..wire import Name
+from ..wire import Name, changed_between
 from ..workflows import delete as workflow
 from ..workflows.tell import TellServer
 from . import states
@@ -168,7 +166,8 @@ def _clauses(request: Request, query: ServerQuery) -> t.Iterator[sa.ColumnElemen
     for value in (query.host, query.node):
         if value is not None and request.context.is_admin:
             yield servers.c.host == value
-    yield from _moments(query)
+    changed = sa.func.coalesce(servers.c.updated_at, servers.c.created_at)
+    yield from changed_between(changed, query.changes_since, query.changes_before if request.version >= (2, 66) else None)
     yield from _tags(query)
     if query.locked is not None and request.version >= (2, 73):
         yield servers.c.locked_by.is_not(None) if query.locked.lower() in ("true", "1") else servers.c.locked_by.is_(None)
@@ -179,8 +178,9 @@ def _clauses(request: Request, query: ServerQuery) -> t.Iterator[sa.ColumnElemen
 
 
 def _scope(request: Request, query: ServerQuery) -> t.Iterator[sa.ColumnElement[bool]]:
-    """Own project's servers; an administrator may ask for all, or for one project's."""
-    if query.all_tenants is not None and query.all_tenants.lower() not in ("0", "false", "no"):
+    """Own project's servers; an administrator may ask for all, or for one project's, which `tenant_id` does by itself."""
+    everybody = query.all_tenants or ("1" if query.tenant_id and request.context.is_admin else query.all_tenants)
+    if everybody is not None and everybody.lower() not in ("0", "false", "no"):
         request.enforce(ALL)
         if project := query.project_id or query.tenant_id:
             yield servers.c.project_id == project
@@ -190,7 +190,7 @@ def _scope(request: Request, query: ServerQuery) -> t.Iterator[sa.ColumnElement[
 
 def _by_status(query: ServerQuery) -> sa.ColumnElement[bool]:
     """Servers whose status is any of those asked for; what is no status matches nothing."""
-    matching = [servers.c.vm_state.in_(query.vm_state)] if query.vm_state else []
+    matching: list[sa.ColumnElement[bool]] = [servers.c.vm_state.in_(query.vm_state)] if query.vm_state else []
     for wanted in query.status:
         for vm in states.vm_states(wanted.upper()):
             tasks = [task for task in (None, *states.Task) if states.status(vm, task) == wanted.upper()]
@@ -198,21 +198,6 @@ def _by_status(query: ServerQuery) -> sa.ColumnElement[bool]:
             matching.append(sa.and_(servers.c.vm_state == vm, sa.or_(
                 servers.c.task_state.in_(named), servers.c.task_state.is_(None) if None in tasks else sa.false())))  # fmt: skip
     return sa.or_(*matching) if matching else sa.false()
-
-
-def _moments(query: ServerQuery) -> t.Iterator[sa.ColumnElement[bool]]:
-    changed = sa.func.coalesce(servers.c.updated_at, servers.c.created_at)
-    if query.changes_since is not None:
-        yield changed >= _moment("changes-since", query.changes_since)
-    if query.changes_before is not None:
-        yield changed <= _moment("changes-before", query.changes_before)
-
-
-def _moment(name: str, text: str) -> dt.datetime:
-    try:
-        return clock.parse(text.replace(" ", "+"))
-    except ValueError:
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. It is not a 'date-time'") from None
 
 
 def _tags(query: ServerQuery) -> t.Iterator[sa.ColumnElement[bool]]:

@@ -13,7 +13,7 @@ from ..keypairs import keypairs
 from ..wire import Name
 from ..workflows.rebuild import RebuildServer
 from .create import File, Hostname, Metadata, Text, access_addresses, base64_text
-from .disks import check_root
+from .disks import check_root, local_root
 from .find import begin, find, target
 from .states import Task, Vm
 from .tables import block_devices, servers
@@ -45,8 +45,8 @@ def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Brief:
     """Put a server on a new root disk of an image; its id, ports and volumes stay."""
     row = find(tx, request, id)
     image = images.find(tx, request.context, body.image.rsplit("/", 1)[-1])
-    root = tx.get(block_devices, server_id=id, boot_index=0)
-    if root.destination_type != "local":
+    root = local_root(tx, id)
+    if root is None:
         raise BadRequest(f"Unable to rebuild with a different image for a volume-backed server: {id}.")
     check_root(image, row.flavor, local=True)
     begin(tx, request, row, "rebuild", Task.REBUILDING, vm={Vm.ACTIVE, Vm.STOPPED, Vm.ERROR})

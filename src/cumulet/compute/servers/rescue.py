@@ -11,10 +11,9 @@ from ...kernel.http import UNSET, BadRequest, Body, Reply, Request, UnsetType
 from .. import PROJECT_MEMBER, api
 from ..workflows.rescue import RescueServer, UnrescueServer
 from .create import Text
-from .disks import check_root
+from .disks import check_root, local_root
 from .find import begin, find, target
 from .states import Task, Vm
-from .tables import block_devices
 from .views import wire
 
 
@@ -52,8 +51,7 @@ def unrescue(tx: Tx, request: Request, id: str) -> None:
 
 def _image(tx: Tx, request: Request, row: Row, asked: str | None) -> str:
     """The image to boot from. Raises BadRequest where the server cannot be rescued with it."""
-    root = tx.get(block_devices, server_id=row.id, boot_index=0)
-    local = root is not None and root.destination_type == "local"
+    local = local_root(tx, row.id) is not None
     id = asked or row.image_id
     image = images.find(tx, request.context, id) if id else None
     marked = image is not None and any(mark in image.properties for mark in MARKS)

@@ -14,6 +14,7 @@ from ..quotas import check_quota
 from ..scheduler import NoValidHost
 from ..workflows.resize import ResizeServer, RevertResize, settled_state
 from .create import flavor_copy, named_flavor
+from .disks import local_root
 from .find import begin, find, target
 from .states import Task, Vm
 from .tables import block_devices, servers
@@ -32,7 +33,8 @@ REVERT = api.rule("os_compute_api:servers:revert_resize", PROJECT_MEMBER, "Go ba
 
 @api.op("POST", "/servers/{id}/action", action="resize", policy=RESIZE, target=target, status=202, errors=(403, 404, 409))
 def resize(tx: Tx, request: Request, id: str, body: Resize) -> None:
-    """Give a server another flavor; its owner confirms or reverts when it is done."""
+    """Give a server another flavor; its owner confirms or reverts when it is done. Until it is, the larger of both counts
+    against quotas."""
     row = find(tx, request, id)
     begin(tx, request, row, "resize", Task.RESIZE_PREP, vm={Vm.ACTIVE, Vm.STOPPED})
     flavor = named_flavor(tx, request, body.flavor)
@@ -47,7 +49,8 @@ def resize(tx: Tx, request: Request, id: str, body: Resize) -> None:
     except NoValidHost as error:
         raise BadRequest(str(error)) from None
     keep = {"flavor": old, "host": row.host, "consumer": consumer, "stopped": row.vm_state == Vm.STOPPED}
-    tx.update(servers, row.id, resize=keep, **({"disk_config": body.disk_config} if body.disk_config else {}))
+    most = {"vcpus": max(old["vcpus"], new["vcpus"]), "memory_mib": max(old["ram"], new["ram"])}
+    tx.update(servers, row.id, resize=keep, **most, **({"disk_config": body.disk_config} if body.disk_config else {}))
     ResizeServer.start(tx, id, request_id=request.id, flavor=new)
 
 
@@ -71,8 +74,7 @@ def revert(tx: Tx, request: Request, id: str) -> None:
 def _check(tx: Tx, row: Row, old: dict, new: dict) -> None:
     if new["id"] == old["id"]:
         raise BadRequest("When resizing, instances must change flavor!")
-    root = tx.get(block_devices, server_id=row.id, boot_index=0)
-    if root is not None and root.destination_type == "local" and new["disk"] < old["disk"]:
+    if local_root(tx, row.id) and new["disk"] < old["disk"]:
         raise BadRequest(f"Resize to a smaller disk is not possible: from {old['disk']} GiB to {new['disk']} GiB.")
 
 

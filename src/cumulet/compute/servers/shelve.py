@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ... import network
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Conflict, Request, UnsetType, since
 from .. import ADMIN, PROJECT_MEMBER, api
-from ..placing import place
+from ..placing import settle_on_host
 from ..scheduler import NoValidHost
 from ..wire import Name
 from ..workflows.shelve import OffloadServer, ShelveServer, UnshelveServer
 from .create import Text
+from .disks import local_root
 from .find import begin, find, target
 from .snapshot import SNAPSHOTTABLE, reserve
 from .states import Task, Vm
-from .tables import block_devices, nics, servers
+from .tables import servers
 from .views import wire
 
 
@@ -36,9 +36,7 @@ def shelve(tx: Tx, request: Request, id: str) -> None:
     """Make an image of a server's disk and take it off its host."""
     row = find(tx, request, id)
     begin(tx, request, row, "shelve", Task.SHELVING, vm=SNAPSHOTTABLE)
-    root = tx.get(block_devices, server_id=id, boot_index=0)
-    local = root is not None and root.destination_type == "local"
-    image_id = reserve(tx, request, row, f"{row.name[:247]}-shelved", "snapshot", {}) if local else None
+    image_id = reserve(tx, request, row, f"{row.name[:247]}-shelved", "snapshot", {}) if local_root(tx, id) else None
     ShelveServer.start(tx, id, request_id=request.id, image=image_id, stopped=row.vm_state == Vm.STOPPED)
 
 
@@ -80,11 +78,8 @@ def _check(request: Request, row: Row, wanted: Unshelve) -> None:
 def _place(tx: Tx, row: Row, wanted: Unshelve) -> None:
     """A host for an offloaded server, in the zone asked for or its own; null unpins it. Raises Conflict where none has room."""
     zone = row.availability_zone if wanted.zone is UNSET else wanted.zone
-    local = sum(disk.size_gib for disk in tx.rows(block_devices, server_id=row.id) if disk.destination_type == "local")
     try:
-        host = place(tx, row, local, zone=zone, host=wanted.host or None)
+        settle_on_host(tx, row, zone=zone, host=wanted.host or None)
     except NoValidHost as error:
         raise Conflict(str(error)) from None
-    tx.update(servers, row.id, host=host, availability_zone=zone)
-    for card in tx.rows(nics, server_id=row.id):
-        network.bind_port(tx, card.port_id, host=host, device_id=row.id, device_owner="compute:nova")
+    tx.update(servers, row.id, availability_zone=zone)

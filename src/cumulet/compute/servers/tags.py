@@ -68,7 +68,7 @@ def show(tx: Tx, request: Request, id: str, tag: str) -> None:
         raise NotFound(f"Server {id} has no tag '{tag}'")
 
 
-@api.op("PUT", PATH + "/{tag}", policy=UPDATE, target=target, status=201, first=FIRST, errors=(400, 404, 409))
+@api.op("PUT", PATH + "/{tag}", policy=UPDATE, target=target, status=201, first=FIRST, errors=(204, 400, 404, 409))
 def add(tx: Tx, request: Request, id: str, tag: str) -> Reply:
     """Add a tag to a server."""
     row = find(tx, request, id)

@@ -15,6 +15,7 @@ from ...kernel.http import UNSET, Request, UnsetType, View, since
 from ..aggregates import zones_of_hosts
 from ..hosts import COMPUTE, compute_services, is_up
 from ..server_groups import groups_of
+from ..wire import links
 from .addresses import Addresses, addresses, plain
 from .states import status
 from .tables import block_devices, servers
@@ -126,15 +127,8 @@ class Created(View, kw_only=True):
     admin_pass: str | UnsetType = wire("adminPass", UNSET)
 
 
-def links(request: Request, id: str) -> list[dict]:
-    return [
-        {"rel": "self", "href": f"{request.base}/v2.1/servers/{id}"},
-        {"rel": "bookmark", "href": f"{request.base}/servers/{id}"},
-    ]
-
-
 def summary(request: Request, row: Row) -> Summary:
-    return Summary(id=row.id, name=row.name, links=links(request, row.id))
+    return Summary(id=row.id, name=row.name, links=links(request, "servers", row.id))
 
 
 def views(tx: Tx, request: Request, rows: t.Sequence[Row], *, detail: bool = False) -> list[Server]:
@@ -191,7 +185,7 @@ class _Shown:
             host_id=hashlib.sha224((row.project_id + row.host).encode()).hexdigest() if row.host else "",
             image=self._image(row), flavor=self._flavor(row), created=clock.iso(row.created_at) or "",
             updated=clock.iso(row.updated_at or row.created_at) or "", addresses=addresses(cards),
-            access_ipv4=row.access_ipv4 or "", access_ipv6=row.access_ipv6 or "", links=links(self.request, row.id),
+            access_ipv4=row.access_ipv4 or "", access_ipv6=row.access_ipv6 or "", links=links(self.request, "servers", row.id),
             config_drive="True" if row.config_drive else "", key_name=row.key_name, disk_config=row.disk_config,
             zone=self.zones.get(row.host, "nova") if row.host else row.availability_zone or "",
             launched=row.launched_at and row.launched_at.isoformat(timespec="microseconds"), task_state=row.task_state,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from ... import volume as volume_service
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Conflict, Forbidden, NotFound, Page, Query, Request, UnsetType, View, since, until
 from .. import PROJECT_MEMBER, PROJECT_READER, api
+from ..wire import Truth, truth
 from ..workflows.volumes import AttachVolume, DetachVolume
 from .disks import device_name
 from .find import find, permit, record, target
@@ -24,12 +26,12 @@ class AttachmentCreate(Body):
     volume_id: str = wire("volumeId")
     device: str | None | UnsetType = UNSET
     tag: t.Annotated[str | UnsetType, since("2.49")] = UNSET
-    delete_on_termination: t.Annotated[bool | str, since("2.79")] = False
+    delete_on_termination: t.Annotated[Truth, since("2.79")] = False
 
 
 class AttachmentUpdate(Body):
     volume_id: str = wire("volumeId")
-    delete_on_termination: t.Annotated[bool | str | UnsetType, since("2.85")] = UNSET
+    delete_on_termination: t.Annotated[Truth | UnsetType, since("2.85")] = UNSET
     id: t.Annotated[str | UnsetType, since("2.85")] = UNSET
     device: t.Annotated[str | UnsetType, since("2.85")] = UNSET
     server_id: t.Annotated[str | UnsetType, since("2.85")] = wire("serverId", UNSET)
@@ -48,8 +50,8 @@ class Attachment(View, kw_only=True):
 
 
 class AttachmentQuery(Query):
-    limit: int | None = None
-    offset: int | None = None
+    limit: t.Annotated[int, msgspec.Meta(ge=0)] | None = None
+    offset: t.Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -72,8 +74,7 @@ def index(tx: Tx, request: Request, id: str, query: AttachmentQuery) -> Page:
     """List a server's volumes."""
     find(tx, request, id)
     rows = _volumes(tx, id)
-    offset = query.offset or 0
-    return Page([_view(request, row) for row in rows[offset : offset + query.limit if query.limit else None]])
+    return Page([_view(request, row) for row in rows[query.offset : query.offset + query.limit if query.limit else None]])
 
 
 @api.op("GET", PATH + "/{volume_id}", policy=SHOW, target=target, wrap="volumeAttachment", errors=(404,))
@@ -89,14 +90,12 @@ def create(tx: Tx, request: Request, id: str, body: AttachmentCreate) -> Attachm
     server = find(tx, request, id)
     permit(request, server, "attach_volume", vm=ATTACHABLE)
     row = volume_service.find(tx, request.context, body.volume_id)
-    if any(disk.volume_id == row.id for disk in _volumes(tx, id)):
-        raise BadRequest(f"Invalid volume: volume {row.id} is already attached to server {id}")
     volume_service.reserve(tx, row.id, server.id)
     position = (tx.scalar(sa.select(sa.func.max(block_devices.c.position)).where(block_devices.c.server_id == id)) or 0) + 1
     disk = tx.insert(
         block_devices, server_id=id, position=position, source_type="volume", destination_type="volume",
         device_name=_device(tx, server, body.device or None, position), size_gib=row.size, volume_id=row.id, tag=body.tag or None,
-        delete_on_termination=body.delete_on_termination in (True, "True", "true", "1"),
+        delete_on_termination=truth(body.delete_on_termination),
     )  # fmt: skip
     record(tx, request, server, "attach_volume")
     AttachVolume.start(tx, id, request_id=request.id, disk=disk.id)
@@ -112,7 +111,7 @@ def update(tx: Tx, request: Request, id: str, volume_id: str, body: AttachmentUp
         request.enforce(SWAP)
         raise BadRequest("Replacing an attached volume by another is not supported here: detach it and attach the other.")
     if body.delete_on_termination is not UNSET:
-        tx.update(block_devices, disk.id, delete_on_termination=body.delete_on_termination in (True, "True", "true", "1"))
+        tx.update(block_devices, disk.id, delete_on_termination=truth(body.delete_on_termination))
 
 
 @api.op("DELETE", PATH + "/{volume_id}", policy=DELETE, target=target, status=202, errors=(400, 404, 409))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from ... import image as images
 from ...image.images import images as table
 from ...kernel.db import Tx
+from ..servers.tables import servers
 from .snapshot import SnapshotServer
 
 
@@ -19,6 +20,7 @@ class BackupServer(SnapshotServer):
         super().succeeded(tx)
         properties = table.c.properties
         mine = sa.select(table.c.id).where(
+            table.c.owner == tx.one(servers, id=self.subject).project_id,
             properties["image_type"].as_string() == "backup",
             properties["instance_uuid"].as_string() == self.subject,
             properties["backup_type"].as_string() == self.state["kind"],

@@ -15,6 +15,7 @@ from ..servers.states import Task
 from ..servers.tables import nics, servers
 from .attachments import volumes_of
 from .interfaces import put_back
+from .snapshot import drop
 
 PATIENCE = dt.timedelta(minutes=3)
 """How long before the deadline a host that fails is still asked again; after that its reconciler has to clean up."""
@@ -50,8 +51,7 @@ class DeleteServer(Saga):
 def delete(tx: Tx, row: Row, request_id: str | None) -> None:
     """Begin the end of a server: whatever else was being done to it stops here."""
     for work in supersede(tx, row.id):
-        if queued := work.state.get("image"):
-            images.abandon(tx, queued)
+        drop(tx, work.state)
         put_back(tx, row.id, work.state)
     tx.update(servers, row.id, task_state=Task.DELETING)
     DeleteServer.start(tx, row.id, request_id=request_id)

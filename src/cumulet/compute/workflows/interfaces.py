@@ -7,7 +7,8 @@ import datetime as dt
 from ... import network
 from ...kernel.db import Tx
 from ...kernel.work import Saga, StepFailed, step
-from ..servers.tables import nics, servers
+from ..servers.tables import nics
+from .restart import server
 from .tell import tell
 from .volumes import update_machine
 
@@ -19,11 +20,10 @@ class AttachInterface(Saga):
 
     @step
     async def network(self) -> None:
-        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
-        await network.realize(self.runtime, row.host, self.subject)
+        await network.realize(self.runtime, (await server(self)).host, self.subject)
 
     @network.undo
-    def network(self, tx: Tx) -> None:
+    def undo_network(self, tx: Tx) -> None:
         forget_card(tx, self.subject, self.state["port"])
 
     @step
@@ -32,7 +32,7 @@ class AttachInterface(Saga):
         await update_machine(self)
 
     @plug.undo
-    async def plug(self) -> None:
+    async def undo_plug(self) -> None:
         await self.write(lambda tx: forget_card(tx, self.subject, self.state["port"]))
         await update_machine(self)
 
@@ -52,7 +52,7 @@ class DetachInterface(Saga):
         return {"card": {name: getattr(card, name) for name in ("id", "position", "tag", "ours")}}
 
     @forget.undo
-    def forget(self, tx: Tx) -> None:
+    def undo_forget(self, tx: Tx) -> None:
         self._put_back(tx)
 
     @step
@@ -61,7 +61,7 @@ class DetachInterface(Saga):
         await update_machine(self)
 
     @unplug.undo
-    async def unplug(self) -> None:
+    async def undo_unplug(self) -> None:
         await self.write(self._put_back)
         await tell(self)
         await update_machine(self)

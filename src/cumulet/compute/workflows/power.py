@@ -13,6 +13,7 @@ from ..servers.tables import servers
 from .attachments import connect_volumes
 from .faults import fault
 from .machine import describe
+from .restart import server
 from .tell import tell
 
 
@@ -51,7 +52,7 @@ class PowerServer(Saga):
     @step
     async def act(self) -> None:
         change = CHANGES[self.state["change"]]
-        row = await self.runtime.db.read(lambda tx: tx.get(servers, id=self.subject))
+        row = await server(self)
         if not change.whole:
             grace = {"grace": self.runtime.config.stop_grace_seconds} if change.command == "compute.stop" else {}
             await self.call(row.host, change.command, timeout=120, id=self.subject, **grace)
@@ -63,7 +64,7 @@ class PowerServer(Saga):
         await self.call(row.host, change.command, timeout=120, machine=machine, **hard)
 
     def succeeded(self, tx: Tx) -> None:
-        change, row = CHANGES[self.state["change"]], tx.get(servers, id=self.subject)
+        change, row = CHANGES[self.state["change"]], tx.one(servers, id=self.subject)
         vm_state = row.vm_state if row.vm_state in KEPT else change.vm_state
         tx.update(servers, row.id, vm_state=vm_state, power_state=change.power_state, task_state=None, fault=None)
 

@@ -9,6 +9,7 @@ from ...kernel.work import Saga, step
 from ..servers import states
 from ..servers.states import Vm
 from ..servers.tables import servers
+from . import restart
 from .faults import fault, show_stuck
 from .restart import power_off, power_on
 
@@ -18,20 +19,14 @@ class RescueServer(Saga):
 
     deadline = dt.timedelta(minutes=15)
 
-    @step
-    async def stop(self) -> None:
-        await power_off(self)
-
-    @stop.undo
-    async def stop(self) -> None:
-        await power_on(self, stopped=self.state["stopped"])
+    stop = restart.stop
 
     @step
     def turn(self, tx: Tx) -> None:
         tx.update(servers, self.subject, rescue=self.state["rescue"])
 
     @turn.undo
-    def turn(self, tx: Tx) -> None:
+    def undo_turn(self, tx: Tx) -> None:
         tx.update(servers, self.subject, rescue=None)
 
     @step
@@ -39,7 +34,7 @@ class RescueServer(Saga):
         await power_on(self)
 
     @boot.undo
-    async def boot(self) -> None:
+    async def undo_boot(self) -> None:
         await power_off(self, 0)
 
     def succeeded(self, tx: Tx) -> None:
@@ -63,7 +58,7 @@ class UnrescueServer(Saga):
         await power_off(self)
 
     @stop.undo
-    async def stop(self) -> None:
+    async def undo_stop(self) -> None:
         await power_on(self)
 
     @step
@@ -71,16 +66,10 @@ class UnrescueServer(Saga):
         tx.update(servers, self.subject, rescue=None)
 
     @turn.undo
-    def turn(self, tx: Tx) -> None:
+    def undo_turn(self, tx: Tx) -> None:
         tx.update(servers, self.subject, rescue=self.state["rescue"])
 
-    @step
-    async def boot(self) -> None:
-        await power_on(self)
-
-    @boot.undo
-    async def boot(self) -> None:
-        await power_off(self, 0)
+    boot = RescueServer.boot
 
     def succeeded(self, tx: Tx) -> None:
         tx.update(servers, self.subject, vm_state=Vm.ACTIVE, task_state=None, power_state=states.RUNNING, fault=None)

@@ -34,7 +34,7 @@ class ResizeServer(_Reshape):
         await power_off(self)
 
     @halt.undo
-    async def halt(self) -> None:
+    async def undo_halt(self) -> None:
         await self.power_on()
 
     @step
@@ -42,8 +42,8 @@ class ResizeServer(_Reshape):
         reshape(tx, self.subject, self.state["flavor"], Task.RESIZE_FINISH)
 
     @reshape.undo
-    def reshape(self, tx: Tx) -> None:
-        row = tx.get(servers, id=self.subject)
+    def undo_reshape(self, tx: Tx) -> None:
+        row = tx.one(servers, id=self.subject)
         reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
 
     @step
@@ -51,18 +51,20 @@ class ResizeServer(_Reshape):
         await self.power_on()
 
     @boot.undo
-    async def boot(self) -> None:
+    async def undo_boot(self) -> None:
         await power_off(self)
 
     def succeeded(self, tx: Tx) -> None:
-        row = tx.get(servers, id=self.subject)
+        row = tx.one(servers, id=self.subject)
         tx.update(servers, row.id, vm_state=Vm.RESIZED, task_state=None, power_state=_power(row))
 
     def failed(self, tx: Tx, why: str) -> None:
-        row = tx.get(servers, id=self.subject)
+        row = tx.one(servers, id=self.subject)
         placement.release(tx, row.id)
         placement.move(tx, row.resize["consumer"], row.id)
-        tx.update(servers, row.id, task_state=None, resize=None, fault=fault(why), **settled_state(row))
+        old = row.resize["flavor"]
+        tx.update(servers, row.id, vcpus=old["vcpus"], memory_mib=old["ram"], task_state=None, resize=None, fault=fault(why),
+                  **settled_state(row))  # fmt: skip
 
 
 class RevertResize(_Reshape):
@@ -72,17 +74,17 @@ class RevertResize(_Reshape):
 
     @step
     def reshape(self, tx: Tx) -> None:
-        row = tx.get(servers, id=self.subject)
+        row = tx.one(servers, id=self.subject)
         reshape(tx, self.subject, row.resize["flavor"], Task.RESIZE_REVERTING)
 
     @reshape.undo
-    def reshape(self, tx: Tx) -> None:
+    def undo_reshape(self, tx: Tx) -> None:
         reshape(tx, self.subject, self.state["flavor"], Task.RESIZE_FINISH)
 
     boot = ResizeServer.boot
 
     def succeeded(self, tx: Tx) -> None:
-        row = tx.get(servers, id=self.subject)
+        row = tx.one(servers, id=self.subject)
         placement.release(tx, row.id)
         placement.move(tx, row.resize["consumer"], row.id)
         tx.update(servers, row.id, task_state=None, resize=None, **settled_state(row))

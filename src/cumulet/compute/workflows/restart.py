@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...kernel.db import Row
-from ...kernel.work import Saga, StepFailed
+from ...kernel.work import Saga, StepFailed, step
 from ..servers.tables import servers
 from .machine import describe
 from .tell import tell
@@ -33,3 +33,14 @@ async def power_on(saga: Saga, *, stopped: bool = False) -> None:
     await tell(saga)
     machine = await saga.runtime.db.read(lambda tx: describe(tx, saga.runtime, row.id, saga.generation, running=not stopped))
     await saga.call(row.host, "compute.update" if stopped else "compute.start", timeout=POWER_TIMEOUT, machine=machine)
+
+
+@step
+async def stop(saga: Saga) -> None:
+    """A saga's first step, whose state says whether the server was `stopped` before: what it is again where this is undone."""
+    await power_off(saga)
+
+
+@stop.undo
+async def undo_stop(saga: Saga) -> None:
+    await power_on(saga, stopped=saga.state["stopped"])

@@ -11,10 +11,11 @@ from ...kernel.work import Retry, Saga, step
 from ..servers import states
 from ..servers.states import Task, Vm
 from ..servers.tables import servers
+from . import restart
 from .attachments import connect_volumes
 from .boot import BootServer, leave_host
 from .faults import fault, show_stuck
-from .restart import power_off, power_on, server
+from .restart import server
 from .snapshot import take
 
 
@@ -24,13 +25,7 @@ class ShelveServer(Saga):
 
     deadline = dt.timedelta(hours=6)
 
-    @step
-    async def stop(self) -> None:
-        await power_off(self)
-
-    @stop.undo
-    async def stop(self) -> None:
-        await power_on(self, stopped=self.state["stopped"])
+    stop = restart.stop
 
     @step
     async def save(self) -> None:

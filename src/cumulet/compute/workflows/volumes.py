@@ -11,6 +11,7 @@ from ..servers.states import Vm
 from ..servers.tables import block_devices, servers
 from .attachments import attached
 from .machine import describe
+from .restart import server
 
 WITH_MACHINE = {Vm.ACTIVE, Vm.PAUSED, Vm.STOPPED, Vm.RESCUED, Vm.RESIZED}
 """States in which the server's host has its description."""
@@ -30,7 +31,7 @@ class AttachVolume(Saga):
         await self.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
 
     @connect.undo
-    def connect(self, tx: Tx) -> None:
+    def undo_connect(self, tx: Tx) -> None:
         disk = tx.get(block_devices, id=self.state["disk"])
         if disk is not None:
             volume.detach(tx, disk.volume_id, server_id=self.subject)
@@ -41,7 +42,7 @@ class AttachVolume(Saga):
         await update_machine(self)
 
     @plug.undo
-    async def plug(self) -> None:
+    async def undo_plug(self) -> None:
         await self.write(lambda tx: tx.update(block_devices, self.state["disk"], connection=None))
         await update_machine(self)
 
@@ -61,30 +62,32 @@ class DetachVolume(Saga):
         await update_machine(self)
 
     @unplug.undo
-    async def unplug(self) -> None:
+    async def undo_unplug(self) -> None:
         row, disk = await self.runtime.db.read(lambda tx: rows(tx, self.subject, self.state["disk"]))
+        if row.host is None:
+            return
         connection = await volume.connect(self.runtime, disk.volume_id, row.host)
         await self.write(lambda tx: tx.update(block_devices, disk.id, connection=connection))
         await update_machine(self)
 
     def succeeded(self, tx: Tx) -> None:
-        disk = tx.get(block_devices, id=self.state["disk"])
+        disk = tx.one(block_devices, id=self.state["disk"])
         volume.detach(tx, disk.volume_id, server_id=self.subject)
         tx.delete(block_devices, id=disk.id)
 
     def failed(self, tx: Tx, why: str) -> None:
         """The volume is still in the guest."""
-        disk = tx.get(block_devices, id=self.state["disk"])
+        disk = tx.one(block_devices, id=self.state["disk"])
         volume.roll_detaching(tx, disk.volume_id)
 
 
 def rows(tx: Tx, server_id: str, disk_id: str) -> tuple[Row, Row]:
-    return tx.get(servers, id=server_id), tx.get(block_devices, id=disk_id)
+    return tx.one(servers, id=server_id), tx.one(block_devices, id=disk_id)
 
 
 async def update_machine(saga: Saga) -> None:
     """Have the server's host bring it to its description as it is now, where it has one."""
-    row = await saga.runtime.db.read(lambda tx: tx.get(servers, id=saga.subject))
+    row = await server(saga)
     if row.host is None or row.vm_state not in WITH_MACHINE:
         return
     running = row.vm_state not in (Vm.STOPPED,)

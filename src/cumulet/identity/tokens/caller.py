@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from ...kernel.auth.context import Context
 from ...kernel.db import Tx
-from ...kernel.runtime import Runtime
+from ...kernel.http import Request
 from .. import access_rules, epoch
 from ..fernet import BadToken, read
 from ..state import Known, State, state
 from .resolve import Resolved, check_age, denied, resolve
 
 
-def authenticate(runtime: Runtime, tx: Tx, token: str) -> Context:
-    """The caller that a token stands for. Raises Unauthorized.
-
-    A token that is good for some requests only, by the access rules of its application credential, is good for none:
-    who asks here does not say which request it is.
-    """
+def authenticate(request: Request, tx: Tx, token: str) -> Context:
+    """The caller that a token stands for. Raises Unauthorized for a token that is no good, and for one that is good for
+    other requests only, by the access rules of its application credential."""
     try:
-        known = lookup(state(runtime), tx, token)
+        known = lookup(state(request.runtime), tx, token)
     except BadToken:
         raise denied() from None
     check_age(known.resolved.claims)
-    if known.context.extra["access_rules"]:
+    rules = known.context.extra["access_rules"]
+    if rules and not access_rules.allow(rules, request.api.service, request.method, request.path.removeprefix(request.api.prefix)):
         raise denied()
     return known.context
 

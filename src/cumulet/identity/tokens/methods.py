@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+import sqlalchemy as sa
+
 from ...kernel.db import Row, Tx
 from ...kernel.errors import Forbidden
 from .. import tree
@@ -16,7 +18,7 @@ from ..attributes import expecting
 from ..fernet import METHODS, BadToken, Claims
 from ..state import State
 from ..users import users
-from .body import Auth, ByApplicationCredential, ByPassword, ByToken, NamedDomain, NamedUser
+from .body import Auth, ByApplicationCredential, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
 from .caller import lookup
 from .resolve import check_age, denied
 
@@ -80,15 +82,16 @@ def check_factors(user: Row, methods: list[str]) -> None:
         raise denied()
 
 
-def named_user(tx: Tx, named: NamedUser) -> Row | None:
+def named_in_domain(tx: Tx, table: sa.Table, named: NamedUser | NamedProject, noun: str) -> Row | None:
+    """The row meant, by id or by name and domain, where there is one. Raises BadRequest for one that is named by less."""
     if named.id is not None:
-        return tx.get(users, id=named.id)
+        return tx.get(table, id=named.id)
     if named.name is None:
-        raise expecting("id or name", "user")
+        raise expecting("id or name", noun)
     if named.domain is None:
-        raise expecting("domain", "user")
+        raise expecting("domain", noun)
     domain = named_domain(tx, named.domain)
-    return domain and tx.get(users, domain_id=domain.id, name=named.name)
+    return domain and tx.get(table, domain_id=domain.id, name=named.name)
 
 
 def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
@@ -103,7 +106,7 @@ def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
 def _by_password(tx: Tx, part: ByPassword) -> Found:
     if part.user.password is None:
         raise expecting("password", "user")
-    user = named_user(tx, part.user)
+    user = named_in_domain(tx, users, part.user, "user")
     return Found(user.id if user else None, part.user.password, user.password_hash if user else None)
 
 
@@ -128,7 +131,7 @@ def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
     elif part.user is None:
         raise expecting("user", "application credential")
     else:
-        user = named_user(tx, part.user)
+        user = named_in_domain(tx, users, part.user, "user")
         row = user and tx.get(application_credentials, user_id=user.id, name=part.name)
     if row is None:
         return Found(None, part.secret)

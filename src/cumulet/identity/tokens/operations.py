@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import typing as t
 
 from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.errors import Forbidden, NotFound, Unauthorized
 from ...kernel.http import Reply, Request
-from .. import api, revocations, times, trusts
+from .. import access_rules, api, revocations, times, trusts
 from ..fernet import BadToken, Claims, Where, audit_id, issue
 from ..listing import asked, is_true
 from ..state import state
@@ -33,6 +34,8 @@ REVOKE = api.rule("identity:revoke_token", "rule:admin_required or rule:token_su
 # -- operations ----------------------------------------------------------------------------------------------------
 
 SUBJECT = "x-subject-token"
+RULES_KNOWN = "openstack-identity-access-rules"
+"""The header in which a service says which version of access rules it heeds. Another must not take the token for good."""
 
 
 def _target(tx: Tx, request: Request) -> dict:
@@ -58,14 +61,14 @@ async def create(request: Request, body: Auth) -> Reply:
 @api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
 def show(tx: Tx, request: Request) -> Reply:
     """Show what the subject token says."""
-    body = rendered(tx, request, _subject(tx, request), _with_catalog(request))
+    body = rendered(tx, request, _readable(tx, request), _with_catalog(request))
     return Reply(body, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
 
 
 @api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
 def check(tx: Tx, request: Request) -> Reply:
     """Check that the subject token is good."""
-    _subject(tx, request)
+    _readable(tx, request)
     return Reply(None, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
 
 
@@ -92,6 +95,17 @@ def _subject(tx: Tx, request: Request) -> Resolved:
         raise NotFound("Could not recognize Fernet token") from None
     except Unauthorized:
         raise NotFound("Could not find token: it has expired, was revoked, or its user or scope is no good any more.") from None
+    return resolved
+
+
+def _readable(tx: Tx, request: Request) -> Resolved:
+    """The subject token, for a service that will go by it. Raises NotFound where it has access rules, and the service
+    does not say that it knows what they are."""
+    resolved = _subject(tx, request)
+    credential = resolved.app_credential
+    heeded = re.fullmatch(r"[1-9]\d*(\.\d+)?", request.headers.get(RULES_KNOWN, ""))
+    if credential is not None and not heeded and access_rules.of_credentials(tx, [credential.id])[credential.id]:
+        raise NotFound("Failed to validate token: it has access rules, and the request lacks OpenStack-Identity-Access-Rules.")
     return resolved
 
 

@@ -72,9 +72,7 @@ def enabled_project(tx: Tx, id: str) -> tuple[Row, Row]:
 
 
 def _resolve(tx: Tx, claims: Claims) -> Resolved:
-    user, user_domain = enabled_user(tx, claims.user_id)
-    if claims.issued < times.micros(user.valid_from):
-        raise denied()
+    user, user_domain = _valid_user(tx, claims.user_id, claims)
     kind, target = claims.scope
     project = domain = trust = credential = None
     if kind == "p":
@@ -85,13 +83,21 @@ def _resolve(tx: Tx, claims: Claims) -> Resolved:
         trust = trusts.find_trust(tx, claims.trust_id)
         roles = _lent(tx, trust)
         if trust.impersonation:
-            user, user_domain = enabled_user(tx, trust.trustor_user_id)
+            user, user_domain = _valid_user(tx, trust.trustor_user_id, claims)
     elif claims.app_credential_id is not None:
         credential = _credential(tx, claims)
         roles = _allowed(tx, credential)
     else:
         roles = _own(tx, claims.user_id, kind, target)
     return Resolved(claims, user, user_domain, project, domain, roles, trust, credential)
+
+
+def _valid_user(tx: Tx, id: str, claims: Claims) -> tuple[Row, Row]:
+    """Whom a token passes for. Raises as `enabled_user`, and where all that was issued so far has ended for them."""
+    user, domain = enabled_user(tx, id)
+    if claims.issued < times.micros(user.valid_from):
+        raise denied()
+    return user, domain
 
 
 def _enabled_domain(tx: Tx, id: str) -> Row:
@@ -110,11 +116,11 @@ def _own(tx: Tx, user_id: str, kind: str, target: str) -> list[Row]:
 
 
 def _lent(tx: Tx, trust: Row) -> list[Row]:
-    """The roles that a trust lends, all of which its first trustor must still have."""
+    """The roles that a trust lends, all of which its first trustor must still have; without a project there are none."""
     trustor, _ = enabled_user(tx, trusts.original_trustor(tx, trust))
-    lent = assignments.effective(tx, trusts.role_ids_of(tx, trust.id))
     if trust.project_id is None:
-        return lent
+        return []
+    lent = assignments.effective(tx, trusts.role_ids_of(tx, trust.id))
     own = {role.id for role in assignments.roles_on(tx, trustor.id, "project", trust.project_id)}
     return _some(lent if all(role.id in own for role in lent) else [])
 

@@ -8,7 +8,7 @@ from .. import assignments, tree, trusts
 from ..attributes import expecting
 from ..fernet import Where
 from .body import AllOfSystem, Auth, NamedProject, NamedTrust, Scope
-from .methods import Found, named_domain
+from .methods import Found, named_domain, named_in_domain
 from .resolve import denied
 
 UNSCOPED: Where = ("u", "")
@@ -50,23 +50,11 @@ def _asked(tx: Tx, scope: Scope) -> tuple[Where, Row | None]:
             raise expecting("all", "system")
         return ("s", "all"), None
     if isinstance(part, NamedProject):
-        return ("p", _project(tx, part).id), None
-    domain = named_domain(tx, part)
-    if domain is None:
-        raise denied()
-    return ("d", domain.id), None
+        return ("p", _there(named_in_domain(tx, tree.projects, part, "project")).id), None
+    return ("d", _there(named_domain(tx, part)).id), None
 
 
-def _project(tx: Tx, named: NamedProject) -> Row:
-    if named.id is not None:
-        row = tx.get(tree.projects, id=named.id)
-    elif named.name is None:
-        raise expecting("id or name", "project")
-    elif named.domain is None:
-        raise expecting("domain", "project")
-    else:
-        domain = named_domain(tx, named.domain)
-        row = domain and tx.get(tree.projects, domain_id=domain.id, name=named.name)
+def _there(row: Row | None) -> Row:
     if row is None:
         raise denied()
     return row

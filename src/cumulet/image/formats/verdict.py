@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .inspector import Inspected
 
-NOT_INSPECTED = {"ami", "aki", "ari"}
-"""Kernel, ramdisk and root file system of an Amazon image: any bytes, which no hypervisor takes for a disk format."""
+ANYTHING = {"ami", "aki", "ari"}
+"""Kernel, ramdisk and root file system of an Amazon image: any bytes, and so perhaps those of a disk format, which a
+hypervisor will know it by."""
 
 LOOKS_LIKE = {"raw": {"raw", "iso", "luks"}, "ploop": {"raw"}}
 """What each declared format may look like, where that is not just itself. CDs and encrypted disks are raw disks to
@@ -18,10 +19,10 @@ class UnsafeImage(Exception):
 
 def check(declared_disk_format: str, inspected: Inspected) -> None:
     """Raise UnsafeImage where the content is dangerous or is not what was declared."""
-    if declared_disk_format in NOT_INSPECTED:
-        return
     if inspected.unsafe is not None:
         raise UnsafeImage(f"The image cannot be used: {inspected.unsafe}.")
+    if declared_disk_format in ANYTHING:
+        return
     if declared_disk_format == "gpt":
         fits = inspected.partitions is not None and inspected.format in ("raw", "iso")
     else:

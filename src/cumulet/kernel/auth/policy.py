@@ -6,6 +6,7 @@ The grammar is oslo.policy's, as its documentation gives it: `role:admin`, `rule
 
 from __future__ import annotations
 
+import graphlib
 import re
 import typing as t
 from pathlib import Path
@@ -29,11 +30,17 @@ class PolicyError(Exception):
 
 
 class Policy:
-    """Every rule in force: the declared defaults, and what the operator's file says instead."""
+    """Every rule in force: the declared defaults, and what the operator's file says instead. Raises PolicyError for a
+    rule that cannot be read, and for rules that name each other in a circle."""
 
     def __init__(self, defaults: t.Iterable[Rule], overrides: dict[str, str] | None = None):
         self.text = {rule.name: rule.check for rule in defaults} | (overrides or {})
         self._checks = {name: parse(check, name) for name, check in self.text.items()}
+        named = {name: [token[5:] for token in _TOKENS.findall(check) if token.startswith("rule:")] for name, check in self.text.items()}
+        try:
+            graphlib.TopologicalSorter(named).prepare()
+        except graphlib.CycleError as error:
+            raise PolicyError(f"rules name each other in a circle: {' -> '.join(error.args[1])}") from None
 
     def allows(self, rule: str, context: Context, target: dict) -> bool:
         """Whether the rule passes; a rule of no such name is never allowed."""
@@ -123,10 +130,12 @@ def _compare(kind: str, match: str) -> Check:
     attribute = match[2:-2] if match.startswith("%(") and match.endswith(")s") else None
 
     def check(_: Policy, context: Context, target: dict) -> bool:
-        wanted = match if attribute is None else _lookup(target, attribute)
-        if attribute is not None and wanted is None:
-            return kind == "None"
-        return str(_credential(context, kind)) == str(wanted)
+        if attribute is None:
+            return str(_credential(context, kind)) == match
+        wanted, held = _lookup(target, attribute), _credential(context, kind)
+        if wanted is None or held is None:
+            return wanted is None and kind == "None"
+        return str(held) == str(wanted)
 
     return check
 

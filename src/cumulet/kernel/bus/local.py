@@ -93,7 +93,7 @@ class LocalBus:
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            kind, message = await receive(reader)
+            _, message = await receive(reader)
             if isinstance(message, Answer) and (waiting := self._waiting.get(message.id)):
                 if not waiting[0].done():
                     waiting[0].set_result(message)

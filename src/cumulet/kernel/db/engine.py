@@ -1,6 +1,6 @@
-"""The database: one writer lane on SQLite, a pool on PostgreSQL, every transaction serialisable on both.
+"""The database: one writer lane on SQLite, a pool on PostgreSQL, every writing transaction serialisable on both.
 
-A lane is a thread pool. Handlers that hold a transaction run in one; the event loop never waits on the database.
+A transaction that only reads sees one moment of the database, and makes no other one lose. A lane is a thread pool. Handlers that hold a transaction run in one; the event loop never waits on the database.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import typing as t
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from ..errors import Unavailable
 from .transaction import Tx
+from .turns import Turns
 
 Result = t.TypeVar("Result")
 POOL = 8
@@ -29,6 +31,7 @@ class Database:
     def __init__(self, url: str):
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
+        self._turns = None if self.embedded else Turns(self.engine)
         self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
         self._readers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-read")
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
@@ -36,8 +39,8 @@ class Database:
     @contextlib.contextmanager
     def begin(self, write: bool = True) -> t.Iterator[Tx]:
         """A transaction in this thread, for what has no event loop."""
-        options = {"write": write} if self.embedded else {"write": write, "postgresql_readonly": not write}
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+        turn = self._turns.take() if self._turns and write else contextlib.nullcontext()
+        with turn, self.engine.connect().execution_options(**self._options(write)) as connection, connection.begin():
             tx = Tx(connection)
             yield tx
         for topic in tx.nudges:
@@ -50,10 +53,13 @@ class Database:
             try:
                 with self.begin(write) as tx:
                     return fn(tx)
-            except sa.exc.OperationalError as error:
+            except exc.OperationalError as error:
                 if not _lost_race(error):
                     raise
-                time.sleep(random.uniform(0, 0.004 * 2 ** min(attempt, 6)))
+                if self._turns:
+                    self._turns.lost()
+                else:
+                    time.sleep(random.uniform(0, 0.004 * 2 ** min(attempt, 6)))
         raise Unavailable(f"The database was too busy: {ATTEMPTS} attempts lost to other requests. Try again.")
 
     async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
@@ -64,6 +70,11 @@ class Database:
         """Run `fn` in a transaction that only reads."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.transact, fn, False)
 
+    def _options(self, write: bool) -> dict[str, t.Any]:
+        if self.embedded:
+            return {"write": write}
+        return {} if write else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+
     def close(self) -> None:
         self._writers.shutdown()
         self._readers.shutdown()
@@ -73,12 +84,13 @@ class Database:
 def create_engine(url: str) -> sa.Engine:
     """SQLAlchemy's engine with what both databases need to be serialisable."""
     parsed = sa.make_url(url)
-    json = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+    # Errors tell a statement without its values, for they are logged, and values may be hashes of passwords or secrets.
+    options = {"json_serializer": _json, "json_deserializer": msgspec.json.decode, "hide_parameters": True}
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE", **json)
-    engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1, **json)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
+        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE", **options)
+    engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -97,6 +109,6 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _lost_race(error: sa.exc.OperationalError) -> bool:
+def _lost_race(error: exc.OperationalError) -> bool:
     """Serialisation failure or deadlock, by PostgreSQL's class 40 codes; SQLite's busy after its own wait."""
     return (getattr(error.orig, "sqlstate", None) or "").startswith("40") or "database is locked" in str(error.orig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 metadata = sa.MetaData(naming_convention={
     "ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -31,7 +32,7 @@ def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True,
     return made
 
 
-def conflict(error: sa.exc.IntegrityError) -> tuple[str, str | None] | None:
+def conflict(error: exc.IntegrityError) -> tuple[str, str | None] | None:
     """The declared message of the constraint that a write broke."""
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:

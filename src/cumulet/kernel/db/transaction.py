@@ -7,6 +7,7 @@ import functools
 import typing as t
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from .. import clock, ids
 from ..errors import Conflict
@@ -33,7 +34,7 @@ class Tx:
             values.setdefault("created_at", clock.now())
         try:
             return self._connection.execute(_insert(table), values).one()
-        except sa.exc.IntegrityError as error:
+        except exc.IntegrityError as error:
             raise self._conflict(error, values) from None
 
     def insert_many(self, table: sa.Table, rows: list[dict]) -> None:
@@ -48,12 +49,19 @@ class Tx:
                 row.setdefault("created_at", now)
         try:
             self._connection.execute(table.insert(), rows)
-        except sa.exc.IntegrityError as error:
+        except exc.IntegrityError as error:
             raise self._conflict(error, rows[0]) from None
 
     def get(self, table: sa.Table, **where: t.Any) -> Row | None:
         """The row with these values, or None."""
         return self._connection.execute(_select(table, _form(where)), where).one_or_none()
+
+    def one(self, table: sa.Table, **where: t.Any) -> Row:
+        """The row with these values, where one has to be. Raises LookupError where none is."""
+        row = self.get(table, **where)
+        if row is None:
+            raise LookupError(f"There is no row of {table.name} with {', '.join(f'{name} {value}' for name, value in where.items())}.")
+        return row
 
     def rows(self, table: sa.Table, *, order: t.Any = None, **where: t.Any) -> list[Row]:
         """Every row with these values."""
@@ -83,14 +91,14 @@ class Tx:
         plain = {name: value for name, value in values.items() if name not in computed}
         try:
             return self.execute(statement, plain | {f"{WHERE}{name}": value for name, value in clause.items()}).rowcount
-        except sa.exc.IntegrityError as error:
+        except exc.IntegrityError as error:
             raise self._conflict(error, values) from None
 
     def delete(self, table: sa.Table, **where: t.Any) -> int:
         """Remove the rows with these values; their number. Raises Conflict where other rows still refer to them."""
         try:
             return self.execute(_delete(table, _form(where)), where).rowcount
-        except sa.exc.IntegrityError:
+        except exc.IntegrityError:
             raise Conflict(f"It cannot be deleted from {table.name}: others still refer to it.") from None
 
     @contextlib.contextmanager
@@ -109,7 +117,7 @@ class Tx:
         self.nudges.add(topic)
 
     @staticmethod
-    def _conflict(error: sa.exc.IntegrityError, values: dict) -> Exception:
+    def _conflict(error: exc.IntegrityError, values: dict) -> Exception:
         known = conflict(error)
         if known is None:
             return error

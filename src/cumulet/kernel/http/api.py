@@ -67,8 +67,8 @@ class Api:
         self.forbidden = forbidden
         self.operations: list[Operation] = []
         self.rules: dict[str, Rule] = {}
-        self.sockets: dict[str, t.Callable] = {}
-        """Path -> `(runtime, scope, receive, send)` that serves a websocket there, as ASGI has it."""
+        self.mounts: dict[str, t.Callable] = {}
+        """Path -> `(runtime, scope, receive, send)` that serves all below it, websockets too, as an ASGI application does."""
 
     def rule(self, name: str, check: str, description: str = "") -> str:
         """Declare a policy rule with its default, in the policy language."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import typing as t
 from urllib.parse import quote
 
 import msgspec
-import sqlalchemy as sa
+from sqlalchemy import exc
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -27,6 +28,8 @@ from .versions import prune, shape
 
 log = get_logger("http")
 BODY_MAX = 1 << 20
+SETTLE = 2.0
+"""Seconds that an answer is held back at most until what was written is so in the world."""
 
 
 class Application:
@@ -34,13 +37,21 @@ class Application:
 
     def __init__(self, runtime: Runtime):
         self.runtime = runtime
+        self._mounts = [mount for api in runtime.apis.values() for mount in api.mounts.items()]
         self._apis = sorted(((api.prefix, api, Routes(api)) for api in runtime.apis.values()), key=lambda x: -len(x[0]))
 
     async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        if scope["type"] == "websocket":
-            await self._converse(scope, receive, send)
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             return
+        mounted = next((fn for prefix, fn in self._mounts if scope["path"].startswith(prefix)), None)
+        if mounted is not None:
+            await mounted(self.runtime, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _serve(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         http = HttpRequest(scope, receive)
         started = time.perf_counter()
         request, routes = self._request(http)
@@ -54,15 +65,6 @@ class Application:
         name = operation.name if operation else "none"
         REQUESTS.labels(request.api.service, name, response.status_code).observe(took)
         log.debug("answered", method=request.method, path=request.path, status=response.status_code, ms=round(took * 1e3, 1))
-
-    async def _converse(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        """Hand a websocket to the service that has its path."""
-        sockets = (pair for api in self.runtime.apis.values() for pair in api.sockets.items())
-        handler = next((fn for prefix, fn in sockets if scope["path"].startswith(prefix)), None)
-        if handler is None:
-            await send({"type": "websocket.close"})
-        else:
-            await handler(self.runtime, scope, receive, send)
 
     def _request(self, http: HttpRequest) -> tuple[Request, Routes]:
         path = _raw_path(http.scope)
@@ -95,7 +97,7 @@ class Application:
             response = self._fault(request, error)
         except ClientDisconnect:
             response = self._fault(request, BadRequest("The request ended before its body did."))
-        except sa.exc.DataError as error:
+        except exc.DataError as error:
             log.warning("a value's type allows more than its column keeps", path=request.path, error=str(error.orig))
             response = self._fault(request, BadRequest(f"A value in the request cannot be kept: {str(error.orig).partition(chr(10))[0]}"))
         except Exception:
@@ -112,9 +114,9 @@ class Application:
     def _choose(self, request: Request, candidates: list[Operation], raw: bytes) -> tuple[Operation, t.Any]:
         """Which of the operations on a path is meant: by the action in the body, and by the microversion."""
         body, decoded = None, False
-        if candidates[0].body is not None or candidates[0].action is not None:
-            if raw and not request.headers.get("content-type", "application/json").lower().startswith("application/"):
-                raise UnsupportedMediaType(f"Unsupported Content-Type {request.headers['content-type']}")
+        takes_json = candidates[0].body is not None or candidates[0].action is not None
+        if raw and takes_json and not request.headers.get("content-type", "application/json").lower().startswith("application/"):
+            raise UnsupportedMediaType(f"Unsupported Content-Type {request.headers['content-type']}")
         if any(o.action for o in candidates):
             body, decoded = wire.decode(raw), True
             candidates = _by_action(candidates, body)
@@ -129,7 +131,10 @@ class Application:
         db = self.runtime.db
         if not operation.waits:
             lane = db.write if operation.write else db.read
-            return await lane(lambda tx: self._in_transaction(request, operation, params, body, raw, tx))
+            response = await lane(lambda tx: self._in_transaction(request, operation, params, body, raw, tx))
+            if request.settling:
+                await _settled(request)
+            return response
 
         def admit(tx: Tx) -> None:
             _authorize(request, operation, params, tx)
@@ -150,6 +155,7 @@ class Application:
         return response
 
     def _in_transaction(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes, tx: Tx) -> Response:
+        request.settling.clear()  # of a try that the database took back
         _authorize(request, operation, params, tx)
         key = _idempotency_key(request, operation)
         if key and (before := idempotency.find(tx, request, key, raw)):
@@ -205,7 +211,7 @@ def _authenticate(request: Request, tx: Tx) -> None:
     token = request.headers.get("x-auth-token")
     if not token:
         raise Unauthorized("The request you have made requires authentication.")
-    request.context = request.runtime.authenticate(request.runtime, tx, token)
+    request.context = request.runtime.authenticate(request, tx, token)
 
 
 def _authorize(request: Request, operation: Operation, params: dict[str, str], tx: Tx) -> None:
@@ -214,6 +220,16 @@ def _authorize(request: Request, operation: Operation, params: dict[str, str], t
     _authenticate(request, tx)
     target = operation.target(tx, request, **params) if operation.target else None
     request.enforce(operation.policy, target)
+
+
+async def _settled(request: Request) -> None:
+    """Wait for what the request asked to have awaited before its answer."""
+    running = [asyncio.ensure_future(settle()) for settle in request.settling]
+    done, late = await asyncio.wait(running, timeout=SETTLE)
+    for task in late:
+        task.cancel()
+    for error in filter(None, (task.exception() for task in done)):
+        log.warning("answered before what was asked for is so", path=request.path, error=str(error))
 
 
 def _idempotency_key(request: Request, operation: Operation) -> str | None:

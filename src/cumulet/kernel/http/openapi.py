@@ -187,6 +187,11 @@ def _responses(group: list[Declared], schemas: Schemas) -> Json:
     return found
 
 
+def statuses(api: Api, op: Operation) -> set[int]:
+    """Every status of an answer that the document has for an operation."""
+    return {*op.status.values(), *_errors(api, op), *(range(200, 300) if _is_response(op.view) else ())}
+
+
 def _errors(api: Api, op: Operation) -> set[int]:
     """The declared errors, and those that the kernel may answer with by itself."""
     found = {*op.errors, 400}

@@ -6,12 +6,14 @@ import typing as t
 from urllib.parse import urlencode
 
 from ..auth.context import ANONYMOUS, Context
-from ..errors import Forbidden
+from ..errors import BadRequest, Forbidden
 from .versions import Version
 
 if t.TYPE_CHECKING:
     from ..runtime import Runtime
     from .api import Api
+
+Settle = t.Callable[[], t.Awaitable[None]]
 
 
 class Request:
@@ -23,6 +25,19 @@ class Request:
         self.query, self.headers, self.id, self.stream = query, headers, id, stream
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
+        self.settling: list[Settle] = []
+
+    def before_answer(self, settle: Settle) -> None:
+        """Have `settle` awaited when what this request wrote has committed, before it is answered. It is waited for no
+        longer than the client would want to: the answer is the same where it takes longer, or fails."""
+        self.settling.append(settle)
+
+    @property
+    def project(self) -> str:
+        """The project that the caller's token is for. Raises BadRequest where it is for none: what is made has an owner."""
+        if self.context.project_id is None:
+            raise BadRequest("The token is for no project: use one of the project that this is to belong to.")
+        return self.context.project_id
 
     @property
     def base(self) -> str:

@@ -6,6 +6,7 @@ import typing as t
 
 import anyio.from_thread
 import httpx2
+from starlette.responses import Response
 
 from .. import ids
 from ..auth.context import Context
@@ -14,8 +15,11 @@ from ..bus.local import LocalBus
 from ..config import Config
 from ..db import Database, Tx, metadata
 from ..errors import Unauthorized
-from ..http.api import Api
+from ..http.api import Api, Operation
 from ..http.application import Application
+from ..http.openapi import statuses
+from ..http.request import Request
+from ..http.routing import Routes
 from ..runtime import Authenticate, Runtime
 from ..work import Worker
 
@@ -68,7 +72,7 @@ class Cloud:
         db.on_nudge = self.runtime.bus.nudge
         self._portal_context = anyio.from_thread.start_blocking_portal()
         self.portal = self._portal_context.__enter__()
-        self.application = Application(self.runtime)
+        self.application = _AsDocumented(self.runtime)
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(self.application), base_url="http://cloud")
 
     def close(self) -> None:
@@ -104,7 +108,18 @@ class Cloud:
         """Do something to the database directly, for what no API call can bring about."""
         return self.runtime.db.transact(fn)
 
-    def _authenticate(self, runtime: Runtime, tx: Tx, token: str) -> Context:
+    def _authenticate(self, request: Request, tx: Tx, token: str) -> Context:
         if token not in self._contexts:
             raise Unauthorized("The request you have made requires authentication.")
         return self._contexts[token]
+
+
+class _AsDocumented(Application):
+    """Fails a test to which an operation answers with a status that the OpenAPI document does not have for it."""
+
+    async def _answer(self, request: Request, routes: Routes) -> tuple[Operation | None, Response]:
+        operation, response = await super()._answer(request, routes)
+        if operation is not None and response.status_code not in statuses(request.api, operation):
+            told = bytes(response.body)[:500] if hasattr(response, "body") else ""
+            raise AssertionError(f"{operation.name} answers {response.status_code}, which it does not declare: {told!r}")
+        return operation, response

@@ -4,7 +4,7 @@ class CreateVolume(Saga):
     @step
     async def allocate(self): ...      # waits on the world; holds no transaction
     @allocate.undo
-    async def allocate(self): ...
+    async def undo_allocate(self): ...
     @step
     def publish(self, tx): ...         # holds a transaction, which also records that the step is done
 
@@ -25,18 +25,22 @@ if t.TYPE_CHECKING:
 
 REGISTRY: dict[str, type[Saga]] = {}
 StepFunction = t.Callable[..., t.Any]
+Undo = t.TypeVar("Undo", bound=StepFunction)
 Result = t.TypeVar("Result")
 
 
 class step:
-    """A forward action. `.undo` registers its inverse, under the same name."""
+    """A forward action, recorded under its function's name. `.undo` registers its inverse, a method with a name of its own."""
 
     def __init__(self, fn: StepFunction):
-        self.name, self.forward, self.backward = fn.__name__, fn, None
+        self.name, self.forward = fn.__name__, fn
+        self.backward: StepFunction | None = None
 
-    def undo(self, fn: StepFunction) -> step:
+    def undo(self, fn: Undo) -> Undo:
+        if fn.__name__ == self.name:
+            raise TypeError(f"the undo of {self.name} would take its place: call it undo_{self.name}")
         self.backward = fn
-        return self
+        return fn
 
 
 class StepFailed(Exception):

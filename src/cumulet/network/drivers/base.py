@@ -88,6 +88,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     server_id: str = ""
     """The server that asks for metadata from this address; "" where the port is no server's."""
     options: dict[str, str] = {}
+    """By name, or by number; those of DHCPv6 with `option6:` before it."""
 
 
 class Network(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -135,6 +136,11 @@ class Router(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     floating_ips: tuple[FloatingIp, ...] = ()
     routes: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def legs(self) -> tuple[RouterPort, ...]:
+        """The interfaces, and behind them the gateway, if there is one."""
+        return (*self.interfaces, *([self.gateway] if self.gateway else []))
+
 
 class HostNetwork(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Everything of the network that one host should have."""
@@ -171,12 +177,15 @@ class NetworkDriver(Protocol):
         """Make the host so. An older generation than the one in force is refused with NetworkDriverError.
         Filter rules change in one step: at no instant is a port without the rules of its groups.
         One network, port or router that cannot be made does not keep the others from being made."""
+        ...
 
     async def remove(self) -> None:
         """Take away everything of this cloud from the host, the external bridge included."""
 
     def tap(self, port_id: str) -> str:
         """The name of the port's tap device on this host, at most 15 characters."""
+        ...
 
     async def port_statistics(self, port_id: str) -> dict[str, int]:
         """rx_octets, rx_packets, rx_drop, rx_errors and the same with tx_, as the guest sees them."""
+        ...

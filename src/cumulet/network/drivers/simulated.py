@@ -6,27 +6,26 @@ Thousands of hosts fit in one process. With a directory it also survives a resta
 from __future__ import annotations
 
 import asyncio
-import random
+import typing as t
 from pathlib import Path
 
 import msgspec
 
+from cumulet.kernel import recipe
 from cumulet.network.drivers.base import Applied, HostNetwork, NetworkDriverError
 
 TAP_PREFIX = "sim"
 COUNTERS = tuple(f"{way}_{what}" for way in ("rx", "tx") for what in ("octets", "packets", "drop", "errors"))
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a simulated host behaves. Calls are named `open`, `apply`, `remove` and `port_statistics`."""
+Call = t.Literal["open", "apply", "remove", "port_statistics"]
 
-    latency: dict[str, float] = {}
-    """Seconds that a call takes."""
-    failure: dict[str, float] = {}
-    """How probable it is, from 0 to 1, that a call fails."""
+
+class Recipe(recipe.Recipe, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What befalls a simulated host's calls; `failing`: networks, ports and routers that never can be made."""
+
+    calls: dict[Call | t.Literal["*"], recipe.Trouble] = {}
     failing: frozenset[str] = frozenset()
-    """Networks, ports and routers that never can be made."""
-    seed: int = 0
 
 
 class SimulatedDriver:
@@ -36,12 +35,10 @@ class SimulatedDriver:
         self.wanted: HostNetwork | None = None
         self._file = root / "network.json" if root else None
         self._recipe = recipe or Recipe()
-        self._random = random.Random(self._recipe.seed)
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
-        async with self._lock:
-            await self._suffer("open")
+        async with self._lock, self._call("open"):
             if self._file and self._file.exists():
                 self.wanted = msgspec.json.decode(self._file.read_bytes(), type=HostNetwork)
 
@@ -54,13 +51,12 @@ class SimulatedDriver:
                 raise NetworkDriverError(
                     f"generation {wanted.generation} of the host's network is older than {self.wanted.generation}, in force"
                 )
-            await self._suffer("apply")
-            self._keep(wanted)
+            async with self._call("apply"):
+                self._keep(wanted)
             return Applied(generation=wanted.generation, failed=self._failed(wanted))
 
     async def remove(self) -> None:
-        async with self._lock:
-            await self._suffer("remove")
+        async with self._lock, self._call("remove"):
             self.wanted = None
             if self._file:
                 self._file.unlink(missing_ok=True)
@@ -70,9 +66,9 @@ class SimulatedDriver:
 
     async def port_statistics(self, port_id: str) -> dict[str, int]:
         """All counters are zero. Raises NetworkDriverError for a port that is not on this host."""
-        await self._suffer("port_statistics")
-        if self.wanted is None or port_id not in {port.id for port in self.wanted.ports} - self._recipe.failing:
-            raise NetworkDriverError(f"port {port_id} has no tap device on this host")
+        async with self._call("port_statistics"):
+            if self.wanted is None or port_id not in {port.id for port in self.wanted.ports} - self._recipe.failing:
+                raise NetworkDriverError(f"port {port_id} has no tap device on this host")
         return dict.fromkeys(COUNTERS, 0)
 
     def _keep(self, wanted: HostNetwork) -> None:
@@ -87,8 +83,5 @@ class SimulatedDriver:
         parts = (*wanted.networks, *wanted.ports, *wanted.routers)
         return {part.id: "the recipe lets it fail" for part in parts if part.id in self._recipe.failing}
 
-    async def _suffer(self, call: str) -> None:
-        if latency := self._recipe.latency.get(call):
-            await asyncio.sleep(latency)
-        if self._random.random() < self._recipe.failure.get(call, 0):
-            raise NetworkDriverError(f"the recipe lets {call} fail")
+    def _call(self, name: Call) -> t.AsyncContextManager[None]:
+        return self._recipe.call(name, name, NetworkDriverError)

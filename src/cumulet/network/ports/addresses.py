@@ -86,8 +86,7 @@ def lowest_free(tx: Tx, subnet: Row) -> str | None:
 
 
 def _pools(tx: Tx, subnet: Row) -> list[ipam.Pool]:
-    rows = tx.rows(allocation_pools, subnet_id=subnet.id)
-    return [(int(ipam.address(pool.first)), int(ipam.address(pool.last))) for pool in rows]
+    return [ipam.pool(row.first, row.last) for row in tx.rows(allocation_pools, subnet_id=subnet.id)]
 
 
 def taken(tx: Tx, network_id: str, among: list[str]) -> set[str]:

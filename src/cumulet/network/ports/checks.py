@@ -10,9 +10,13 @@ from ...kernel.http import BadRequest, Conflict
 from .. import ipam
 from ..bodies import Json
 from ..security_groups import default_security_group, find_security_group
+from .addresses import ROUTER_OWNERS
+from .servers import OWNER
 from .wire import AddressPair, DhcpOption
 
 PAIRS_MOST = 10
+TRUSTED = {"advsvc", "service"}
+"""The roles of the cloud's other services."""
 
 
 def prepare(given: Json, mac: str, options: list[dict]) -> None:
@@ -27,6 +31,19 @@ def prepare(given: Json, mac: str, options: list[dict]) -> None:
         given["allowed_address_pairs"] = _pairs(given["allowed_address_pairs"], mac)
     if "extra_dhcp_opts" in given:
         given["extra_dhcp_opts"] = _options(options, given["extra_dhcp_opts"])
+
+
+def device(context: Context, port: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> None:
+    """Raise Conflict where a client makes a port a server's or a router's by hand. Whose port it is, gets what is theirs:
+    a server's metadata, a way into the networks of a router."""
+    if context.is_admin or context.roles & TRUSTED or not port["device_id"] or port["device_owner"] not in (OWNER, *ROUTER_OWNERS):
+        return
+    if any(port[name] != before[name] for name in ("device_owner", "device_id")):
+        raise Conflict(
+            f"The following device_id {port['device_id']} is not owned by your tenant or matches another tenants router. Ports whose "
+            f"device_owner is {port['device_owner']} are given to their devices by the operations of these.",
+            kind="DeviceIDNotOwnedByTenant",
+        )  # fmt: skip
 
 
 def groups_for_new(tx: Tx, context: Context, project_id: str, asked: list[str] | None, secured: bool) -> list[str]:

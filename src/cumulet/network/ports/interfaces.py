@@ -12,6 +12,7 @@ from .. import ipam
 from ..floatingips import floatingips
 from ..security_groups.tables import security_groups
 from ..tables import fixed_ips, networks, port_security_groups, ports, subnets
+from .servers import OWNER
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ def _ports(device_ids: list[str]) -> sa.Select:
     p = ports.c
     columns = (p.id, p.device_id, p.network_id, p.project_id, p.mac_address, p.host, p.status, p.created_at)
     joined = sa.select(*columns, networks.c.name.label("network_name"), networks.c.mtu).join(networks, networks.c.id == p.network_id)
-    return joined.where(ports.c.device_id.in_(device_ids)).order_by(ports.c.created_at, ports.c.id)
+    return joined.where(ports.c.device_id.in_(device_ids), ports.c.device_owner == OWNER).order_by(ports.c.created_at, ports.c.id)
 
 
 def _addresses(tx: Tx, port_ids: list[str]) -> dict[str, list[Address]]:
@@ -110,7 +111,7 @@ def devices_with_address(pattern: str) -> sa.Select:
         clause = column.startswith(text, autoescape=True)
     else:
         clause = column.endswith(text, autoescape=True) if pattern.endswith("$") else column.contains(text, autoescape=True)
-    return sa.select(ports.c.device_id).join(fixed_ips, fixed_ips.c.port_id == ports.c.id).where(clause)
+    return sa.select(ports.c.device_id).join(fixed_ips, fixed_ips.c.port_id == ports.c.id).where(ports.c.device_owner == OWNER, clause)
 
 
 def _subnets(port_id: str) -> sa.Select:

@@ -11,26 +11,23 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Conflict, Page, Reply, Request
 from .. import quotas
 from ..bodies import Json, answer, one, one_or_many
-from ..networks import find_network
+from ..networks import find_network, on_own_network
 from ..resource import attribute_rules, change, check_revision, find, listed, own, owner, target
 from ..service import ADMIN, MEMBER, NET_OWNER_MEMBER, NET_OWNER_READER, READER, api
 from ..sharing import shared_with
 from ..tables import fixed_ips, networks, port_security_groups, ports
 from ..tags import taggable
 from . import checks
-from .addresses import MOST
+from .addresses import MOST, ROUTER_OWNERS
 from .rows import DEFAULTS, drop, free_mac, groups_of, insert, readdress, set_groups
 from .wire import ADMIN_VIEW, COLUMNS, Port, PortCreate, PortUpdate, views, vif_type
 
 quotas.counted("port", ports, 500)
 
-ROUTED = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:router_centralized_snat")
-"""Ports that go with their router or floating IP only."""
-
 # -- policy --------------------------------------------------------------------------------------------------------
 
 ADVANCED = "rule:context_is_advsvc or rule:service_api"
-CREATE = api.rule("create_port", f"{MEMBER} or rule:service_api", "Create a port.")
+CREATE = api.rule("create_port", f"{NET_OWNER_MEMBER} or (role:member and rule:shared) or rule:service_api", "Create a port.")
 GET = api.rule("get_port", f"{READER} or {NET_OWNER_READER} or {ADVANCED}", "Show a port.")
 UPDATE = api.rule("update_port", f"{MEMBER} or {ADVANCED}", "Change a port.")
 DELETE = api.rule("delete_port", f"{MEMBER} or {NET_OWNER_MEMBER} or {ADVANCED}", "Delete a port.")
@@ -42,21 +39,25 @@ _FINER = {
     "fixed_ips:ip_address": f"{NET_OWNER_MEMBER} or {ADVANCED}",
     "fixed_ips:subnet_id": f"{NET_OWNER_MEMBER} or {ADVANCED} or rule:shared",
     "port_security_enabled": f"{NET_OWNER_MEMBER} or {ADVANCED}",
-    "allowed_address_pairs": NET_OWNER_MEMBER,
+    "allowed_address_pairs": f"{NET_OWNER_MEMBER} or rule:service_api",
     "binding:host_id": f"{ADMIN} or rule:service_api",
     "binding:profile": f"{ADMIN} or rule:service_api",
     "binding:vnic_type": f"{MEMBER} or rule:service_api",
 }
-for _attribute, _check in _FINER.items():
-    api.rule(f"create_port:{_attribute}", _check, f"Give a new port `{_attribute}`.")
-    api.rule(f"update_port:{_attribute}", _check, f"Change `{_attribute}` of a port.")
+_CHANGED = _FINER | {
+    "mac_address": f"{ADMIN} or (role:manager and rule:network_owner) or {ADVANCED}",
+    "fixed_ips": f"{NET_OWNER_MEMBER} or {ADVANCED}",
+}
+for _attribute in _FINER:
+    api.rule(f"create_port:{_attribute}", _FINER[_attribute], f"Give a new port `{_attribute}`.")
+    api.rule(f"update_port:{_attribute}", _CHANGED[_attribute], f"Change `{_attribute}` of a port.")
 for _attribute in ADMIN_VIEW:
     api.rule(f"get_port:{_attribute}", f"{ADMIN} or rule:service_api", f"See `{_attribute}` of a port.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", "/ports", policy=CREATE, status=201, errors=(403, 404, 409))
+@api.op("POST", "/ports", policy=CREATE, target=on_own_network, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a port, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "port", "ports", PortCreate)]
@@ -86,6 +87,7 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Port:
     addresses, groups = given.pop("fixed_ips", ...), given.pop("security_groups", ...)
     checks.prepare(given, row.mac_address, row.extra_dhcp_opts)
     _check_mac(row, given)
+    checks.device(request.context, {**row._mapping, **given}, row._asdict())
     groups = groups_of(tx, [id])[id] if groups is ... else checks.known_groups(tx, request.context, groups or [])
     checks.security({**row._mapping, **given}, groups, disabling=row.port_security_enabled)
     if given.get("host", row.host) != row.host:
@@ -103,7 +105,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a port. Those of routers and floating IPs go with these only."""
     row, _ = _for_change(tx, request, id, DELETE)
     check_revision(request, row)
-    if row.device_owner in ROUTED:
+    if row.device_owner in ROUTER_OWNERS:
         raise Conflict(
             f"Port {id} cannot be deleted directly via the port API: has device owner {row.device_owner}.",
             kind="ServicePortInUse",
@@ -116,7 +118,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 
 def visible(context: Context) -> sa.ColumnElement[bool]:
     """Which ports the caller sees: their project's, and all on its networks."""
-    if context.roles & {"advsvc", "service"}:
+    if context.roles & checks.TRUSTED:
         return sa.true()
     mine = sa.select(networks.c.id).where(networks.c.project_id == context.project_id)
     return sa.or_(own(context, ports), ports.c.network_id.in_(mine))
@@ -148,6 +150,7 @@ def _create(tx: Tx, request: Request, wanted: PortCreate) -> Row:
     )
     mac = mac.lower() if mac else free_mac(tx, network.id)
     checks.prepare(given, mac, [])
+    checks.device(request.context, {**DEFAULTS, **given}, DEFAULTS)
     trusted = given.get("device_owner", "").startswith("network:")
     given.setdefault("port_security_enabled", network.port_security_enabled and not trusted)
     groups = checks.groups_for_new(tx, request.context, project, groups, given["port_security_enabled"] and not trusted)
@@ -158,7 +161,7 @@ def _create(tx: Tx, request: Request, wanted: PortCreate) -> Row:
 
 def _for_change(tx: Tx, request: Request, id: str, rule: str) -> tuple[Row, Row]:
     row = find_port(tx, request.context, id)
-    network = t.cast(Row, tx.get(networks, id=row.network_id))
+    network = tx.one(networks, id=row.network_id)
     request.enforce(rule, target(row, network))
     return row, network
 

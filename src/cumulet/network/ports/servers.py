@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...kernel.db import Row, Tx
-from ...kernel.http import Conflict, NotFound
+from ...kernel.http import Conflict, Forbidden, NotFound
 from .. import quotas
 from ..networks import visible_to
 from ..resource import revise
 from ..security_groups import default_security_group
+from ..sharing import shared_with
 from ..tables import networks, ports
 from .rows import drop, insert
 
@@ -21,11 +22,14 @@ def allocate_port(tx: Tx, *, project_id: str, network_id: str, device_id: str, d
 
     security_groups: ids, checked by the caller; None: the project's default group. fixed_ip: an address that it
     must have. A network without port security gives a port without groups.
-    Raises NotFound for a network that the project cannot use, Conflict (quota, addresses), BadRequest.
+    Raises NotFound for a network that the project cannot see, Forbidden for one that is external and not shared with it,
+    Conflict (quota, addresses), BadRequest.
     """
     network = tx.first(networks.select().where(networks.c.id == network_id, visible_to(project_id)))
     if network is None:
         raise NotFound(f"Network {network_id} could not be found.", kind="NetworkNotFound")
+    if network.external and network.project_id != project_id and not shared_with(tx, "network", [network_id], project_id):
+        raise Forbidden(f"It is not allowed to create an interface on external network {network_id}")
     quotas.check(tx, project_id, "port")
     secured = network.port_security_enabled
     groups = [default_security_group(tx, project_id).id] if security_groups is None and secured else security_groups or []

@@ -8,13 +8,12 @@ import msgspec
 
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, Request, UnsetType
-from ..bodies import Attributes, Id, ProjectId, Text
+from ..bodies import Attributes, Id, Ip, ProjectId, Text
 from ..resource import StandardView, standard_view, tags_of, target
 from ..tables import networks
 from .addresses import of_ports
 from .rows import groups_of
 
-Ip = t.Annotated[str, msgspec.Meta(max_length=64)]
 Mac = t.Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")]
 VnicType = t.Literal[
     "normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic", "vdpa",

@@ -15,6 +15,7 @@ from ...kernel.log import get_logger
 from ...kernel.runtime import Runtime
 from ...kernel.work import Reconciler, StepFailed
 from ..hosts import live_hosts
+from ..ports.servers import OWNER
 from ..tables import port_security_groups, ports
 from .rounds import rounds_of
 
@@ -39,10 +40,10 @@ async def realize(runtime: Runtime, host: str, device_id: str | None = None) -> 
 
 
 def _needed(tx: Tx, device_id: str) -> set[str]:
-    """The device's ports, their networks and groups."""
+    """The server's ports, their networks and groups."""
     g = port_security_groups.c
     parts = sa.select(ports.c.id, ports.c.network_id, g.security_group_id).outerjoin(port_security_groups, g.port_id == ports.c.id)
-    return {id for row in tx.all(parts.where(ports.c.device_id == device_id)) for id in row}
+    return {id for row in tx.all(parts.where(ports.c.device_id == device_id, ports.c.device_owner == OWNER)) for id in row}
 
 
 class PutOff(t.NamedTuple):

@@ -10,15 +10,13 @@ import sqlalchemy as sa
 from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Request, UnsetType
-from ..bodies import Id
+from ..bodies import Id, Ip
 from ..floatingips import floatingips
 from ..networks import find_network
 from ..ports.addresses import assign
 from ..ports.rows import drop, insert
 from ..tables import subnets
 from .rows import GATEWAY, bad, check_overlap, gateways
-
-Ip = t.Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ExternalIp(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

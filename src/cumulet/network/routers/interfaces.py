@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import sqlalchemy as sa
 
 from ...kernel import ids
@@ -108,7 +106,7 @@ def by_subnet(tx: Tx, context: Context, router: Row, id: str) -> tuple[Row, list
     check_overlap(tx, router.id, [subnet])
     address = {"subnet_id": id, "ip_address": subnet.gateway_ip}
     if subnet.ip_version == 6 and (other := _ipv6_port(tx, router.id, subnet.network_id)):
-        port = t.cast(Row, tx.get(ports, id=other))
+        port = tx.one(ports, id=other)
         assign(tx, port, [*_addresses(tx, port), address])
         return revise(tx, ports, port), [subnet]
     port = insert(tx, subnet.network_id, router.project_id, fixed_ips=[address], device_id=router.id, device_owner=INTERFACE)
@@ -149,7 +147,7 @@ def without_subnet(tx: Tx, router: Row, subnet: Row) -> tuple[Row, list[Row]]:
     if leg is None:
         raise NotFound(f"Router {router.id} has no interface on subnet {subnet.id}", kind="RouterInterfaceNotFoundForSubnet")
     _check_unused(tx, router, subnet)
-    port = t.cast(Row, tx.get(ports, id=leg.port_id))
+    port = tx.one(ports, id=leg.port_id)
     rest = [one for one in _addresses(tx, port) if one["subnet_id"] != subnet.id]
     if rest:
         assign(tx, port, rest)

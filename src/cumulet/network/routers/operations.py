@@ -12,7 +12,7 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Conflict, Page, Reply, Request, UnsetType
 from .. import quotas
 from ..bodies import Attributes, Json, ProjectId, Text, answer, one, one_or_many
-from ..networks import ZONE
+from ..networks import ZONE, check_zones
 from ..ports.addresses import of_ports
 from ..ports.rows import drop
 from ..resource import (
@@ -172,7 +172,7 @@ def add_router(tx: Tx, context: Context, project_id: str, info: GatewayInfo | No
     if info is not None:
         tx.update(routers, row.id, enable_snat=gateway.set_gateway(tx, context, row, info), updated_at=None)
     tx.nudge("network")
-    return t.cast(Row, tx.get(routers, id=row.id))
+    return tx.one(routers, id=row.id)
 
 
 def drop_router(tx: Tx, row: Row) -> None:
@@ -195,6 +195,7 @@ def _create(tx: Tx, request: Request, wanted: RouterCreate) -> Row:
     project = owner(request, given)
     _enforce(request, CREATE, given, {"project_id": project, "tenant_id": project})
     given.pop("flavor_id", None)
+    check_zones(given.get("availability_zone_hints", ()))
     return add_router(tx, request.context, project, given.pop("external_gateway_info", None), **given)
 
 

@@ -44,7 +44,8 @@ def canonical(routes: t.Iterable[Route]) -> list[Pair]:
 def check(tx: Tx, router_id: str, routes: list[Pair]) -> None:
     """Raise unless every next hop is another host on a subnet that the router is on now."""
     if len(routes) > MOST:
-        raise Conflict("Quota exceeded for resources: ['router_route'].", kind="OverQuota")
+        raise BadRequest(f"Unable to complete operation for {router_id}. The number of routes exceeds the maximum {MOST}.",
+                         kind="RoutesExhausted")  # fmt: skip
     legs = attached(tx, router_id) if routes else []
     own, nets = {leg.address for leg in legs}, [ipam.network(leg.cidr) for leg in legs]
     for route in routes:

@@ -53,7 +53,7 @@ DELETE = api.rule("delete_security_group", MEMBER, "Delete a security group.")
 @api.op("POST", "/security-groups", policy=CREATE, status=201, errors=(403, 409))
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a security group, or several. Everything may leave the ports in it, and nothing come in."""
-    rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "security_group", "security_groups", GroupCreate)]
+    rows = [make(tx, request, wanted) for wanted in one_or_many(body, "security_group", "security_groups", GroupCreate)]
     return Reply(answer(body, "security_group", "security_groups", _views(tx, request, rows)))
 
 
@@ -118,7 +118,8 @@ taggable("security-groups", table, lambda tx, request, id: find_security_group(t
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _create(tx: Tx, request: Request, wanted: GroupCreate) -> Row:
+def make(tx: Tx, request: Request, wanted: GroupCreate) -> Row:
+    """A security group as asked for. Raises the errors that its creation answers with."""
     given = wanted.given()
     project = owner(request, given)
     default_security_group(tx, project)

@@ -78,7 +78,12 @@ def _mine(tx: Tx, request: Request, **_: str) -> dict:
 @api.op("POST", "/security-group-rules", policy=CREATE, target=_mine, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a rule, or several in one group."""
-    wanted = one_or_many(body, "security_group_rule", "security_group_rules", RuleCreate)
+    rows = make(tx, request, one_or_many(body, "security_group_rule", "security_group_rules", RuleCreate))
+    return Reply(answer(body, "security_group_rule", "security_group_rules", _views(tx, rows)))
+
+
+def make(tx: Tx, request: Request, wanted: list[RuleCreate]) -> list[Row]:
+    """Rules of one group as asked for. Raises the errors that their creation answers with."""
     if len({rule.security_group_id for rule in wanted}) > 1:
         raise BadRequest("Only allowed to update rules for one security profile at a time", kind="SecurityGroupNotSingleGroupRules")
     group = find_security_group(tx, request.context, wanted[0].security_group_id)
@@ -88,7 +93,7 @@ def create(tx: Tx, request: Request, body: Json) -> Reply:
     _check_new(tx, group, values)
     rows = [tx.insert(security_group_rules, **one) for one in values]
     _changed(tx, group)
-    return Reply(answer(body, "security_group_rule", "security_group_rules", _views(tx, rows)))
+    return rows
 
 
 @api.op("GET", "/security-group-rules", policy=GET, target=_mine, reply="security_group_rules")
@@ -108,7 +113,7 @@ def show(tx: Tx, request: Request, id: str) -> Rule:
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete a rule."""
     row = _find(tx, request, id)
-    group = t.cast(Row, tx.get(security_groups, id=row.security_group_id))
+    group = tx.one(security_groups, id=row.security_group_id)
     request.enforce(DELETE, target(row) | {"security_group:project_id": group.project_id})
     check_revision(request, row)
     tx.delete(security_group_rules, id=id)

@@ -7,14 +7,10 @@ import sqlalchemy as sa
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Conflict
 from .. import ipam
-from ..bodies import Json
+from ..bodies import Json, invalid
 from ..ports.addresses import ROUTER_OWNERS
 from ..tables import allocation_pools, fixed_ips, ports, subnets
 from .wire import AllocationPool, HostRoute, SubnetCreate
-
-
-def bad(text: str) -> BadRequest:
-    return BadRequest(f"Invalid input for operation: {text}.", kind="InvalidInput")
 
 
 def prefix(cidr: str, version: int) -> ipam.Network:
@@ -22,11 +18,11 @@ def prefix(cidr: str, version: int) -> ipam.Network:
     try:
         net = ipam.network(cidr, version)
     except ipam.Problem as problem:
-        raise bad(f"cidr: {problem.message}") from None
+        raise invalid(f"cidr: {problem.message}") from None
     if net.prefixlen == 0:
-        raise bad("0 is not allowed as CIDR prefix length")
+        raise invalid("0 is not allowed as CIDR prefix length")
     if net.is_multicast or net.is_loopback:
-        raise bad(f"cidr {net} is multicast or loopback")
+        raise invalid(f"cidr {net} is multicast or loopback")
     return net
 
 
@@ -34,28 +30,34 @@ def modes(wanted: SubnetCreate, net: ipam.Network) -> None:
     """Raise BadRequest unless the two IPv6 modes agree with each other, the version, DHCP and the prefix."""
     ra, mode = wanted.ipv6_ra_mode, wanted.ipv6_address_mode
     if (ra or mode) and wanted.ip_version != 6:
-        raise bad("ipv6_ra_mode or ipv6_address_mode cannot be set with ip_version 4")
+        raise invalid("ipv6_ra_mode or ipv6_address_mode cannot be set with ip_version 4")
     if (ra or mode) and wanted.enable_dhcp is False:
-        raise bad("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False")
+        raise invalid("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False")
     if ra and mode and ra != mode:
-        raise bad(f"ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{mode}' is not valid. If both attributes "
-                  "are set, they must be the same value")  # fmt: skip
+        raise invalid(f"ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{mode}' is not valid. If both attributes "
+                      "are set, they must be the same value")  # fmt: skip
     if {ra, mode} & {"slaac", "dhcpv6-stateless"} and net.prefixlen != 64:
-        raise bad(f"Invalid CIDR {net} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires "
-                  "the prefix to be /64")  # fmt: skip
+        raise invalid(f"Invalid CIDR {net} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires "
+                      "the prefix to be /64")  # fmt: skip
 
 
 def keeps_dhcp(row: Row, given: Json) -> None:
     """Raise BadRequest where DHCP is to be switched off under an IPv6 mode."""
     if given.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
-        raise bad("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False")
+        raise invalid("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False")
+
+
+def room_for_dhcp(net: ipam.Network, dhcp: bool) -> None:
+    """Raise BadRequest where DHCP is to be in a subnet with no address for it beside the gateway's and a host's."""
+    if dhcp and net.prefixlen > ipam.BITS[net.version] - 2:
+        raise invalid("Subnet has a prefix length that is incompatible with DHCP service enabled")
 
 
 def overlap(tx: Tx, network_id: str, net: ipam.Network) -> None:
     """Raise BadRequest where another subnet of the network has some of the addresses."""
     for other in tx.rows(subnets, network_id=network_id, ip_version=net.version):
         if net.overlaps(ipam.network(other.cidr)):
-            raise bad(f"Requested subnet with cidr: {net} for network: {network_id} overlaps with another subnet")
+            raise invalid(f"Requested subnet with cidr: {net} for network: {network_id} overlaps with another subnet")
 
 
 def gateway(net: ipam.Network, address: str | None) -> str | None:
@@ -66,9 +68,9 @@ def gateway(net: ipam.Network, address: str | None) -> str | None:
     try:
         found = ipam.address(address, net.version)
     except ipam.Problem as problem:
-        raise bad(f"gateway_ip: {problem.message}") from None
+        raise invalid(f"gateway_ip: {problem.message}") from None
     if net.version == 4 and found in net and net.num_addresses > 2 and found in (net[0], net[-1]):
-        raise bad(f"Gateway is not valid on subnet: gateway_ip {found} is the network or broadcast address of {net}")
+        raise invalid(f"Gateway is not valid on subnet: gateway_ip {found} is the network or broadcast address of {net}")
     return str(found)
 
 
@@ -94,15 +96,15 @@ def options(net: ipam.Network, given: Json) -> None:
     """Bring name servers and routes into the form that the table holds. Raises BadRequest."""
     try:
         if "dns_nameservers" in given:
-            given["dns_nameservers"] = [str(ipam.address(one)) for one in given["dns_nameservers"] or ()]
+            given["dns_nameservers"] = [str(ipam.address(one, net.version)) for one in given["dns_nameservers"] or ()]
         if "host_routes" in given:
             given["host_routes"] = [_route(net, one) for one in given["host_routes"] or ()]
     except ipam.Problem as problem:
-        raise bad(problem.message) from None
+        raise invalid(problem.message) from None
     for name in ("dns_nameservers", "host_routes"):
         values = given.get(name, [])
         if any(one in values[:i] for i, one in enumerate(values)):
-            raise bad(f"{name} has an entry twice")
+            raise invalid(f"{name} has an entry twice")
 
 
 def _route(net: ipam.Network, route: HostRoute) -> dict[str, str]:
@@ -133,8 +135,7 @@ def change_pools(tx: Tx, row: Row, net: ipam.Network, gateway: str | None, wante
         tx.delete(allocation_pools, subnet_id=row.id)
         write_pools(tx, row, made)
     elif gateway != row.gateway_ip:
-        rows = tx.rows(allocation_pools, subnet_id=row.id)
-        _gateway_outside(net, gateway, [(int(ipam.address(one.first)), int(ipam.address(one.last))) for one in rows])
+        _gateway_outside(net, gateway, [ipam.pool(one.first, one.last) for one in tx.rows(allocation_pools, subnet_id=row.id)])
 
 
 def write_pools(tx: Tx, row: Row, made: list[ipam.Pool]) -> None:

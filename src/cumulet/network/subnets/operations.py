@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import sqlalchemy as sa
 
 from ...kernel.auth.context import Context
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, Conflict, Page, Reply, Request
 from .. import ipam, quotas
-from ..bodies import Json, answer, one, one_or_many
-from ..networks import DHCP_OWNER, find_network
+from ..bodies import Json, answer, invalid, one, one_or_many
+from ..networks import DHCP_OWNER, MTU_IPV6, find_network, mtu_conflict, on_own_network
 from ..networks import visible as visible_networks
 from ..ports.addresses import ROUTER_OWNERS, add_from, automatic
 from ..ports.dhcp import serve, unserve
-from ..resource import change, check_revision, find, listed, own, owner, remove, target
-from ..service import MEMBER, NET_OWNER_MEMBER, READER, api
+from ..resource import attribute_rules, change, check_revision, find, listed, own, owner, remove, target
+from ..service import ADMIN, MEMBER, NET_OWNER_MEMBER, READER, api
 from ..sharing import by_shared
 from ..subnetpools import carve
 from ..tables import fixed_ips, networks, ports, subnets
@@ -33,16 +31,13 @@ GET = api.rule("get_subnet", f"{READER} or (role:reader and rule:network_owner) 
 UPDATE = api.rule("update_subnet", f"{NET_OWNER_MEMBER} or {MEMBER}", "Change a subnet.")
 DELETE = api.rule("delete_subnet", f"{NET_OWNER_MEMBER} or {MEMBER}", "Delete a subnet.")
 
-
-def _mine(tx: Tx, request: Request, **_: str) -> dict:
-    """Before the network is known, policy is asked about one of the caller's own."""
-    return request.context.own_target() | {"network:project_id": request.context.project_id}
-
+for _verb, _rule in (("Give a new", CREATE), ("Change a", UPDATE)):
+    api.rule(f"{_rule}:service_types", ADMIN, f"{_verb} subnet `service_types`.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", "/subnets", policy=CREATE, target=_mine, status=201, errors=(403, 404, 409))
+@api.op("POST", "/subnets", policy=CREATE, target=on_own_network, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, body: Json) -> Reply:
     """Create a subnet, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "subnet", "subnets", SubnetCreate)]
@@ -68,10 +63,12 @@ def update(tx: Tx, request: Request, id: str, body: Json) -> Subnet:
     """Change a subnet."""
     row, network = _for_change(tx, request, id, UPDATE)
     given = one(body, "subnet", SubnetUpdate).given()
+    attribute_rules(request, UPDATE, given, {}, target(row, network))
     given.pop("segment_id", None)
     net = ipam.network(row.cidr)
     checks.options(net, given)
     checks.keeps_dhcp(row, given)
+    checks.room_for_dhcp(net, bool(given.get("enable_dhcp")) and not row.enable_dhcp)
     gateway = checks.gateway(net, given["gateway_ip"]) if "gateway_ip" in given else row.gateway_ip
     if gateway != row.gateway_ip:
         checks.gateway_unused(tx, row)
@@ -123,6 +120,9 @@ def add_subnet(tx: Tx, context: Context, network: Row, project_id: str, wanted: 
     net, pool = _prefix(tx, context, wanted, network, project_id)
     given = {name: value for name, value in wanted.given().items() if name not in ("project_id", "tenant_id")}
     checks.modes(wanted, net)
+    checks.room_for_dhcp(net, given.get("enable_dhcp", True))
+    if net.version == 6 and network.mtu < MTU_IPV6:
+        raise mtu_conflict(network)
     checks.options(net, given)
     checks.overlap(tx, network.id, net)
     gateway = ipam.default_gateway(net) if wanted.gateway_ip is UNSET else checks.gateway(net, wanted.gateway_ip)
@@ -149,6 +149,7 @@ DEFAULTS: Json = {
 def _create(tx: Tx, request: Request, wanted: SubnetCreate) -> Row:
     network = find_network(tx, request.context, wanted.network_id)
     request.enforce(CREATE, target(network, network))
+    attribute_rules(request, CREATE, wanted.given(), {}, target(network, network), {"service_types": []})
     return add_subnet(tx, request.context, network, owner(request, wanted.given()), wanted)
 
 
@@ -169,16 +170,16 @@ def _prefix(tx: Tx, context: Context, wanted: SubnetCreate, network: Row, projec
         return carve(tx, context, network.id, project, wanted.subnetpool_id or None, wanted.ip_version,
                      wanted.cidr or None, wanted.prefixlen)  # fmt: skip
     if not wanted.cidr:
-        raise checks.bad("a subnetpool must be specified in the absence of a cidr")
+        raise invalid("a subnetpool must be specified in the absence of a cidr")
     if wanted.prefixlen is not None:
-        raise checks.bad("allocation of a prefix length needs a subnetpool; with a cidr, leave prefixlen out")
+        raise invalid("allocation of a prefix length needs a subnetpool; with a cidr, leave prefixlen out")
     return checks.prefix(wanted.cidr, wanted.ip_version), None
 
 
 def _for_change(tx: Tx, request: Request, id: str, rule: str) -> tuple[Row, Row]:
     """The subnet and its network, where the caller may change the subnet."""
     row = find_subnet(tx, request.context, id)
-    network = t.cast(Row, tx.get(networks, id=row.network_id))
+    network = tx.one(networks, id=row.network_id)
     request.enforce(rule, target(row, network))
     return row, network
 

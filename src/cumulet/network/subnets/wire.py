@@ -10,11 +10,10 @@ import sqlalchemy as sa
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, UnsetType
 from .. import ipam
-from ..bodies import Attributes, Id, ProjectId, Text
+from ..bodies import Attributes, Id, Ip, ProjectId, Text
 from ..resource import StandardView, standard_view, tags_of
 from ..tables import allocation_pools, networks
 
-Ip = t.Annotated[str, msgspec.Meta(max_length=64)]
 Mode = t.Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
 
 

@@ -15,14 +15,12 @@ from ..drivers.base import AddressPair, FixedIp, FloatingIp, Group, HostNetwork,
 from ..floatingips import floatingips
 from ..hosts import network_hosts
 from ..networks import DHCP_OWNER
+from ..ports.servers import OWNER
 from ..routers.rows import GATEWAY, INTERFACE, routers
 from ..security_groups.protocols import number
 from ..security_groups.tables import security_group_rules as rules
 from ..tables import fixed_ips, networks, port_security_groups, ports, subnets
 from .outcome import Outcome, outcome
-
-SERVERS = "compute:"
-"""How the `device_owner` of servers' ports begins."""
 
 
 class Description(t.NamedTuple):
@@ -129,7 +127,7 @@ def _describe(facts: _Facts, host: str) -> HostNetwork:
     served = {row.network_id: row for row in facts.dhcp[host]}
     bound = tuple(_port(facts, row) for row in facts.bound[host])
     present = {port.network_id for port in bound} | set(served)
-    present |= {leg.network_id for router in local for leg in (*router.interfaces, *filter(None, [router.gateway]))}
+    present |= {leg.network_id for router in local for leg in router.legs}
     return HostNetwork(
         host=host, generation=0, ports=bound, routers=tuple(local), groups=_groups(facts, bound),
         networks=tuple(_network(facts, host, facts.networks[id], served.get(id)) for id in sorted(present)),
@@ -157,7 +155,7 @@ def _leases(facts: _Facts, network_id: str) -> tuple[Lease, ...]:
     return tuple(
         Lease(
             port_id=row.id, mac=row.mac_address, addresses=_addresses(facts, row), hostname=_hostname(facts, row),
-            server_id=row.device_id if row.device_owner.startswith(SERVERS) else "", options=_options(row),
+            server_id=row.device_id if row.device_owner == OWNER else "", options=_options(row),
         ) for row in facts.tenants[network_id] if facts.addresses[row.id]
     )  # fmt: skip
 
@@ -183,7 +181,8 @@ def _hostname(facts: _Facts, row: Row) -> str:
 
 
 def _options(row: Row) -> dict[str, str]:
-    return {one["opt_name"]: str(one["opt_value"]) for one in row.extra_dhcp_opts}
+    """By their names; those of DHCPv6 with `option6:` before them."""
+    return {f"{'option6:' if one['ip_version'] == 6 else ''}{one['opt_name']}": str(one["opt_value"]) for one in row.extra_dhcp_opts}
 
 
 # -- groups and routers --------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def outcome(wanted: HostNetwork, failed: t.Mapping[str, str]) -> Outcome:
     statuses = {}
     for router in wanted.routers:
         statuses[router.id] = ERROR if router.id in failed else ACTIVE
-        for leg in (*router.interfaces, *filter(None, [router.gateway])):
+        for leg in router.legs:
             found[leg.port_id] = _status(router.up, router.id in failed or leg.network_id in failed)
     return Outcome(found, statuses)
 

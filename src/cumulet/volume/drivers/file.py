@@ -35,12 +35,11 @@ class _Information(msgspec.Struct, rename="kebab"):
 
 
 class FileDriver:
-    """Volumes in `root`, which belongs to this process; the files belong to `uid`, the hypervisor's user."""
+    """Volumes in `root`. They belong to this process, and nobody else reads them: guests are handed them open."""
 
-    def __init__(self, root: Path, uid: int | None = None):
+    def __init__(self, root: Path):
         self._root = root.absolute()
         self._volumes, self._snapshots, self._incoming = (self._root / name for name in ("volumes", "snapshots", "incoming"))
-        self._uid = uid
 
     async def open(self) -> None:
         with _explained(self._root):
@@ -149,8 +148,6 @@ class FileDriver:
         try:
             with _explained(self._root):
                 new.touch(0o600, exist_ok=False)
-                if self._uid is not None:
-                    os.chown(new, self._uid, -1)
                 yield new
         finally:
             new.unlink(missing_ok=True)

@@ -1,36 +1,27 @@
-"""Volumes that are only remembered: a shipped part for trying a cloud, and its failures, without storage.
-
-A recipe gives every call a latency and a chance to fail. Its `fail_file`, read anew at each call, switches failures
-on in a process that runs: each line is a call's name, and `before` or `after` its effect (`create after`).
-"""
+"""Volumes that are only remembered: a shipped part for trying a cloud, and its failures, without storage."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
+import typing as t
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 
-from ...kernel import ids
+from ...kernel import ids, recipe
 from ...kernel.process import CommandFailed, run
 from .base import Capacity, Source, VolumeDriverError
 from .file import qemu_name
 
+Call = t.Literal["create", "delete", "extend", "snapshot", "delete_snapshot", "revert", "copy_to_image", "connection"]
 
-class Recipe(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """How the simulated back end behaves. The keys of `latency` and `fail` are names of the driver's calls."""
 
-    total_gib: int = 100_000
-    latency: dict[str, float] = {}
-    """Seconds that a call takes."""
-    fail: dict[str, float] = {}
-    """Probability, 0 to 1, that a call fails before it does anything."""
-    fail_file: str | None = None
-    seed: int | None = None
-    """Makes the failures come in the same order each time."""
+class Recipe(recipe.Recipe, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The size of the simulated back end, and what befalls its calls."""
+
+    total_gib: t.Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    calls: dict[Call | t.Literal["*"], recipe.Trouble] = {}
 
 
 class _State(msgspec.Struct):
@@ -47,7 +38,6 @@ class SimulatedDriver:
         self._recipe = recipe or Recipe()
         self._file = state
         self._state = _State()
-        self._dice = random.Random(self._recipe.seed)
 
     async def open(self) -> None:
         if self._file is not None and self._file.exists():
@@ -109,24 +99,11 @@ class SimulatedDriver:
             return {"driver": "simulated", "volume_id": id}
 
     @contextlib.asynccontextmanager
-    async def _call(self, name: str) -> AsyncIterator[None]:
-        """Latency, failures, and the state kept once the call has had its effect."""
-        await asyncio.sleep(self._recipe.latency.get(name, 0))
-        switched_on = self._switched_on()
-        if f"{name} before" in switched_on or self._dice.random() < self._recipe.fail.get(name, 0):
-            raise VolumeDriverError(f"{name} failed, as the recipe says")
-        yield
-        self._save()
-        if f"{name} after" in switched_on:
-            raise VolumeDriverError(f"{name} failed after its effect, as the recipe says")
-
-    def _switched_on(self) -> list[str]:
-        if self._recipe.fail_file is None:
-            return []
-        try:
-            return Path(self._recipe.fail_file).read_text().splitlines()
-        except FileNotFoundError:
-            return []
+    async def _call(self, name: Call) -> AsyncIterator[None]:
+        """What the recipe has for the call, and the state kept once it has had its effect."""
+        async with self._recipe.call(name, name, VolumeDriverError):
+            yield
+            self._save()
 
     def _save(self) -> None:
         if self._file is not None:

@@ -10,6 +10,7 @@ from ..backup_files import backup_path
 from ..messages import told
 from ..tables import backups, snapshots, volumes
 from .remove import remove
+from .rows import settle
 
 
 class CreateBackup(Saga):
@@ -31,7 +32,7 @@ class CreateBackup(Saga):
         await self._forget_copy(row, volume)
 
     @copy.undo
-    async def copy(self) -> None:
+    async def undo_copy(self) -> None:
         row, volume = await self.runtime.db.read(lambda tx: rows(tx, self.subject))
         backup_path(self.runtime, row.file_id).unlink(missing_ok=True)
         await self._forget_copy(row, volume)
@@ -92,8 +93,7 @@ class DeleteBackup(Saga):
 
 def rows(tx: Tx, id: str) -> tuple[Row, Row | None]:
     """A backup, and its volume where that is still there."""
-    row = tx.get(backups, id=id)
-    assert row is not None
+    row = tx.one(backups, id=id)
     return row, tx.get(volumes, id=row.volume_id)
 
 
@@ -104,6 +104,4 @@ def source_is_free(tx: Tx, row: Row | None) -> None:
     if row.snapshot_id:
         tx.update(snapshots, {"id": row.snapshot_id, "status": "backing-up"}, status="available")
         return
-    volume = tx.get(volumes, id=row.volume_id, status="backing-up")
-    if volume is not None:
-        tx.update(volumes, volume.id, status=volume.previous_status or "available", previous_status=None)
+    settle(tx, row.volume_id, "backing-up")

@@ -11,8 +11,8 @@ from ...kernel.runtime import Runtime
 from ...kernel.work import Saga, step
 from ..backup_files import backup_path
 from ..messages import told
-from ..tables import attachments, backups, volumes
-from .rows import volume_row
+from ..tables import backups, volumes
+from .rows import settle, volume_row
 
 
 class CreateVolume(Saga):
@@ -27,13 +27,13 @@ class CreateVolume(Saga):
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 
     @allocate.undo
-    async def allocate(self) -> None:
+    async def undo_allocate(self) -> None:
         row = await volume_row(self, self.subject)
         await self.call(row.host, "volume.delete", id=row.id)
 
     def succeeded(self, tx: Tx) -> None:
-        kept = tx.rows(attachments, volume_id=self.subject)
-        tx.update(volumes, self.subject, status="reserved" if kept else "available", fault=None)
+        tx.update(volumes, self.subject, fault=None)
+        settle(tx, self.subject, "creating", "downloading")
         self._backup_is_free(tx)
         tx.nudge("work")
 
@@ -46,8 +46,7 @@ class CreateVolume(Saga):
         tx.update(volumes, self.subject, status="error", fault=why)
 
     def _begin(self, tx: Tx) -> Row:
-        row = tx.get(volumes, id=self.subject)
-        assert row is not None
+        row = tx.one(volumes, id=self.subject)
         if row.image_id:
             tx.update(volumes, {"id": row.id, "status": "creating"}, status="downloading")
         return row

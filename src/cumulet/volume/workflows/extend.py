@@ -9,7 +9,7 @@ from ...kernel.db import Tx
 from ...kernel.work import Saga, StepFailed, step
 from ..messages import told
 from ..tables import attachments, volumes
-from .rows import volume_row
+from .rows import settle, volume_row
 
 Hearer = t.Callable[[Tx, str, str, int, str | None], None]
 HEARERS: list[Hearer] = []
@@ -23,7 +23,7 @@ def on_extended(hear: Hearer) -> Hearer:
 
 
 class ExtendVolume(Saga):
-    """`growing_to` of the row is the new size, and `previous_status` what it goes back to."""
+    """`growing_to` of the row is the new size."""
 
     deadline = dt.timedelta(minutes=30)
 
@@ -39,7 +39,7 @@ class ExtendVolume(Saga):
         if row is None or row.growing_to is None:
             return
         tx.update(volumes, row.id, size=row.growing_to, growing_to=None, fault=None)
-        tx.update(volumes, {"id": row.id, "status": "extending"}, status=row.previous_status or "available", previous_status=None)
+        settle(tx, row.id, "extending")
         for use in tx.rows(attachments, volume_id=row.id, by_compute=True, status="attached"):
             for hear in HEARERS:
                 hear(tx, use.instance_id, row.id, row.growing_to, self.request_id)

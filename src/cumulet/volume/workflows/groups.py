@@ -46,6 +46,9 @@ class Following(Saga):
         rows = await self.runtime.db.read(lambda tx: tx.rows(self.members, **{self.key: self.subject}))
         return {row.status for row in rows}
 
+    def succeeded(self, tx: Tx) -> None:
+        tx.update(self.owner, self.subject, status="available")
+
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(self.owner, self.subject, status="error")
 
@@ -62,9 +65,6 @@ class FillGroup(Following):
     @step
     async def wait(self) -> None:
         await self.made()
-
-    def succeeded(self, tx: Tx) -> None:
-        tx.update(groups, self.subject, status="available")
 
 
 class DeleteGroup(Following):
@@ -89,9 +89,6 @@ class CreateGroupSnapshot(Following):
     @step
     async def wait(self) -> None:
         await self.made()
-
-    def succeeded(self, tx: Tx) -> None:
-        tx.update(group_snapshots, self.subject, status="available")
 
 
 class DeleteGroupSnapshot(Following):

@@ -22,7 +22,7 @@ class ManageVolume(Saga):
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 
     @copy.undo
-    async def copy(self) -> None:
+    async def undo_copy(self) -> None:
         row = await volume_row(self, self.subject)
         await self.call(row.host, "volume.delete", id=row.id)
 
@@ -53,7 +53,7 @@ class ManageSnapshot(Saga):
         await self.call(host, "volume.delete", id=row.id)
 
     @copy.undo
-    async def copy(self) -> None:
+    async def undo_copy(self) -> None:
         row, host = await self.runtime.db.read(self._rows)
         await self.call(host, "volume.delete", id=row.id)
         await self.call(host, "volume.delete_snapshot", id=row.id)

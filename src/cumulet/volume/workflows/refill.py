@@ -9,7 +9,7 @@ from ...kernel.db import Tx
 from ...kernel.work import Saga, step
 from ..backup_files import backup_path
 from ..tables import backups, snapshots, volumes
-from .rows import volume_row
+from .rows import settle, volume_row
 
 
 class RevertVolume(Saga):
@@ -35,7 +35,7 @@ class RevertVolume(Saga):
 
 
 class RefillVolume(Saga):
-    """With what an image (`image_id`) or a backup (`backup_file`) holds; `status` is what the volume has afterwards."""
+    """With what an image (`image_id`) or a backup (`backup_file`) holds."""
 
     deadline = dt.timedelta(hours=2)
 
@@ -51,7 +51,8 @@ class RefillVolume(Saga):
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 
     def succeeded(self, tx: Tx) -> None:
-        tx.update(volumes, self.subject, status=self.state["status"], fault=None)
+        tx.update(volumes, self.subject, fault=None)
+        settle(tx, self.subject, "downloading", "restoring-backup")
         self._backup_is_free(tx)
 
     def failed(self, tx: Tx, why: str) -> None:

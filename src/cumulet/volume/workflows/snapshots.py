@@ -6,6 +6,7 @@ import datetime as dt
 
 from ...kernel.db import Row, Tx
 from ...kernel.work import Saga, StepFailed, step, supersede
+from ..messages import told
 from ..tables import snapshots, volumes
 from .remove import remove
 
@@ -21,7 +22,7 @@ class CreateSnapshot(Saga):
         await self.call(volume.host, "volume.snapshot", timeout=3600, id=row.id, volume_id=volume.id)
 
     @take.undo
-    async def take(self) -> None:
+    async def undo_take(self) -> None:
         _, volume = await self.runtime.db.read(lambda tx: rows(tx, self.subject))
         if volume is not None and volume.host is not None:
             await self.call(volume.host, "volume.delete_snapshot", id=self.subject)
@@ -30,10 +31,11 @@ class CreateSnapshot(Saga):
         tx.update(snapshots, {"id": self.subject, "status": "creating"}, status="available", progress="100%", fault=None)
 
     def failed(self, tx: Tx, why: str) -> None:
-        tx.update(snapshots, self.subject, status="error", fault=why)
+        told(tx, tx.get(snapshots, id=self.subject), "snapshot", why, self.request_id, "VOLUME_SNAPSHOT")
+        self.stuck(tx, why)
 
     def stuck(self, tx: Tx, why: str) -> None:
-        self.failed(tx, why)
+        tx.update(snapshots, self.subject, status="error", fault=why)
 
 
 class DeleteSnapshot(Saga):

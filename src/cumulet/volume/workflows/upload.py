@@ -9,7 +9,7 @@ from ...kernel.db import Tx
 from ...kernel.work import Saga, step
 from ..messages import told
 from ..tables import volumes
-from .rows import volume_row
+from .rows import settle, volume_row
 
 
 class UploadVolume(Saga):
@@ -24,7 +24,7 @@ class UploadVolume(Saga):
         await self.call(row.host, "volume.copy_to_image", timeout=3600, id=row.id, path=str(path), format=self.state["format"])
 
     @copy.undo
-    async def copy(self) -> None:
+    async def undo_copy(self) -> None:
         images.incoming(self.runtime, self.subject).unlink(missing_ok=True)
 
     @step
@@ -32,14 +32,9 @@ class UploadVolume(Saga):
         await images.adopt(self.runtime, self.subject, images.incoming(self.runtime, self.subject))
 
     def succeeded(self, tx: Tx) -> None:
-        self._volume_is_free(tx)
+        settle(tx, self.state["volume_id"], "uploading")
 
     def failed(self, tx: Tx, why: str) -> None:
         told(tx, tx.get(volumes, id=self.state["volume_id"]), "upload", why, self.request_id)
         images.abandon(tx, self.subject)
-        self._volume_is_free(tx)
-
-    def _volume_is_free(self, tx: Tx) -> None:
-        row = tx.get(volumes, id=self.state["volume_id"], status="uploading")
-        if row is not None:
-            tx.update(volumes, row.id, status=row.previous_status or "available", previous_status=None)
+        settle(tx, self.state["volume_id"], "uploading")

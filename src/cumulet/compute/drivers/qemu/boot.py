@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,23 +12,25 @@ import msgspec
 from cumulet.compute.drivers import configdrive
 from cumulet.compute.drivers.base import DriverError, Throttle
 from cumulet.compute.drivers.qemu import command, console, devices, disks, hotplug
+from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.guest import MONITOR, Guest, OnChange
 from cumulet.compute.drivers.qemu.images import Images
-from cumulet.compute.drivers.qemu.launch import Account, Process, spawn
+from cumulet.compute.drivers.qemu.launch import Process, spawn
 from cumulet.compute.drivers.qemu.qmp import QmpGone, listen_unix
 from cumulet.compute.drivers.qemu.record import Record
 
-SERIAL, SCREEN = "serial.sock", "io/vnc.sock"
+SERIAL, SCREEN = "serial.sock", "vnc.sock"
 
 
 class Host(msgspec.Struct, kw_only=True):
-    """What every guest of a driver shares."""
+    """What every guest of a driver shares. `control` is who may reach their consoles: the control plane's process."""
 
     servers: Path
     images: Images
     cgroups: Cgroups
-    account: Account | None
+    accounts: Accounts
+    control: Account
     accelerator: str
     open_tap: Callable[[str], int]
 
@@ -60,47 +62,51 @@ async def boot(host: Host, record: Record, directory: Path, on_change: OnChange,
         argv += _consoles(host, directory, files, incoming) + files.arguments
         argv += ["-S", "-incoming", "defer"] if incoming else []
         record.save(directory)
-        pid = await asyncio.to_thread(spawn, argv, directory, files.numbers, host.account)
+        process = spawn(argv, directory, files.numbers, host.accounts.give(directory))
     except OSError as error:
         raise DriverError(f"server {machine.id}: QEMU did not start: {error}") from None
     finally:
         files.close()
-    guest = await _attach(machine.id, directory, pid, on_change)
-    host.cgroups.apply(machine, pid)
+    guest = await _started(host, machine.id, directory, process, on_change)
+    host.cgroups.apply(machine, process.pid)
     for drive in devices.drives(machine, directory):
         if drive.throttle != Throttle():
             await hotplug.throttle(guest, drive)
     return guest
 
 
-async def _attach(id: str, directory: Path, pid: int, on_change: OnChange) -> Guest:
+async def _started(host: Host, id: str, directory: Path, process: Process, on_change: OnChange) -> Guest:
     try:
-        return await Guest.attach(id, directory, pid, on_change)
+        return await take_hold(host, id, directory, process, on_change)
     except QmpGone:
-        await Process(pid).kill()
+        await process.kill()
         said = (directory / "qemu.log").read_text(errors="replace").strip()[-1000:]
         raise DriverError(f"server {id}: QEMU did not start: {said or 'it ended without a word'}") from None
+
+
+async def take_hold(host: Host, id: str, directory: Path, process: Process, on_change: OnChange) -> Guest:
+    """Connect to a QEMU that runs, and hand it a socket for its screen. Raises QmpGone."""
+    guest = await Guest.attach(id, directory, process, on_change)
+    try:
+        with _console(host, directory / SCREEN) as screen:
+            await guest.qmp.execute("getfd", {"fdname": "screen"}, screen.fileno())
+        await guest.qmp.execute("display-update", {"type": "vnc", "addresses": [{"type": "fd", "str": "screen"}]})
+    except BaseException:
+        guest.qmp.close()
+        raise
+    return guest
 
 
 def _consoles(host: Host, directory: Path, files: command.Descriptors, append: bool) -> list[str]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC)
     log = files.open(directory / console.FILE, flags)
     monitor = files.keep(listen_unix(directory / MONITOR).detach())
-    serial = files.keep(listen_unix(directory / SERIAL).detach())
-    _give(directory / SERIAL, host.account)
-    _make_screen_directory(directory, host.account)
+    serial = files.keep(_console(host, directory / SERIAL).detach())
     return command.console_arguments(monitor, serial, log)
 
 
-def _make_screen_directory(directory: Path, account: Account | None) -> None:
-    """The one place that QEMU writes to by name: it must make the socket of its screen itself."""
-    screen = directory / SCREEN
-    screen.parent.mkdir(exist_ok=True, mode=0o700)
-    screen.unlink(missing_ok=True)
-    _give(screen.parent, account)
-
-
-def _give(path: Path, account: Account | None) -> None:
-    """Consoles are reached by the control plane's process, which is the user that guests run as."""
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
+def _console(host: Host, path: Path) -> socket.socket:
+    """A listening socket that the control plane's process can connect to."""
+    listening = listen_unix(path)
+    os.chown(path, host.control.uid, host.control.gid)
+    return listening

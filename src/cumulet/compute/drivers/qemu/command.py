@@ -80,11 +80,14 @@ def accelerator_arguments(accelerator: str) -> list[str]:
 
 
 def console_arguments(monitor: int, serial: int, log: str) -> list[str]:
-    """Monitor, serial port (kept in a log) and screen; `monitor` and `serial` are listening sockets."""
+    """Monitor, serial port (kept in a log) and screen; `monitor` and `serial` are listening sockets.
+
+    The screen's socket is handed over by the monitor: no option takes an open one.
+    """
     return [
         *("-chardev", f"socket,id=monitor,fd={monitor},server=on,wait=off", "-mon", "chardev=monitor,mode=control"),
         *("-chardev", f"socket,id=serial,fd={serial},server=on,wait=off,logfile={log},logappend=on"),
-        *("-serial", "chardev:serial", "-vnc", "unix:io/vnc.sock"),
+        *("-serial", "chardev:serial", "-vnc", "none"),
     ]
 
 

@@ -24,8 +24,9 @@ COPY_SECONDS = 6 * 3600
 
 
 async def save_memory(guest: Guest, directory: Path) -> None:
-    """Write a guest's memory to its directory and end it. A guest that cannot be saved runs on."""
+    """Write a guest's memory to its directory and end it. A guest that cannot be saved goes on as it was."""
     path, part = directory / MEMORY, directory / f"{MEMORY}.part"
+    before = guest.power
     await guest.pause()
     guest.power = Power.SUSPENDED
     try:
@@ -34,8 +35,10 @@ async def save_memory(guest: Guest, directory: Path) -> None:
         await _transfer(guest, "migrate", fd)
         await asyncio.to_thread(settle, part, path)
     except BaseException:
+        part.unlink(missing_ok=True)
         guest.power = Power.PAUSED
-        await guest.run()
+        if before == Power.RUNNING:
+            await guest.run()
         raise
     await guest.end()
 

@@ -22,6 +22,7 @@ from cumulet.compute.drivers.base import (
     Statistics,
 )
 from cumulet.compute.drivers.qemu import console, copies, devices, launch, probe, survey
+from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.boot import SCREEN, SERIAL, Host
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.disks import check_name, root_path
@@ -42,16 +43,17 @@ class QemuDriver:
 
     capabilities = Capabilities(name="qemu")
 
-    def __init__(self, root: Path, host: str, tap: Callable[[str], str], user: str | None, accelerator: str = "auto") -> None:
-        """`tap` names the tap device of a port; QEMU runs as `user` (None: as who we are)."""
+    def __init__(self, root: Path, host: str, tap: Callable[[str], str], user: str, uids: range, accelerator: str = "auto") -> None:
+        """`tap` names the tap device of a port; `user` may reach the consoles; each guest runs as one of `uids`."""
         root = root.resolve()
         self.accelerator_reason = ""
-        self._root, self._name, self._wanted, self._tap = root, host, accelerator, tap
+        self._root, self._name, self._wanted, self._tap, self._uids = root, host, accelerator, tap, uids
         host_parts = Host(
             servers=root / "servers",
             images=Images(root / "images"),
             cgroups=Cgroups(root),
-            account=launch.Account.of(user) if user is not None else None,
+            accounts=Accounts(root / "servers", uids),
+            control=Account.of(user),
             accelerator="tcg",
             open_tap=lambda port: open_tap(tap(port)),
         )
@@ -64,9 +66,10 @@ class QemuDriver:
     async def open(self, on_power: PowerWatcher) -> None:
         """Find the guests that still run, remove what a crash left half-made, choose the accelerator."""
         self._on_power = on_power
-        self._servers.host.servers.mkdir(parents=True, exist_ok=True)
+        self._servers.make_directory()
+        self._servers.host.images.make_directory()
         self._version = await survey.qemu_version()
-        found = await probe.choose(self._root, self._wanted, self._servers.host.account, self._version.text)
+        found = await probe.choose(self._root, self._wanted, Account.of_guest(self._uids[0]), self._version.text)
         self._servers.host.accelerator, self.accelerator_reason = found.name, found.reason
         for id in self._servers.ids():
             async with self._locks[id]:
@@ -141,8 +144,8 @@ class QemuDriver:
             copying.cancel()
         async with self._locks[id]:
             self._servers.guests.pop(id, None)
-            if pid := launch.find(self._servers.host.servers).get(id):
-                await launch.Process(pid).kill()
+            if process := launch.find(self._servers.host.servers).get(id):
+                await process.kill()
             self._servers.host.cgroups.remove(id)
             # Without its record a directory is a leftover, which `open` clears should we be cut off here.
             (self._servers.directory(id) / FILE).unlink(missing_ok=True)
@@ -220,7 +223,9 @@ class QemuDriver:
         return console.tail(self._servers.directory(id) / console.FILE, lines)
 
     async def console_path(self, id: str, kind: str) -> str:
-        await self._servers.need(id, "reached by its console")
+        self._servers.record(id)
+        if id not in self._servers.guests:
+            raise DriverError(f"server {id} is not running, so it cannot be reached by its console")
         if kind not in ("serial", "vnc"):
             raise DriverError(f"there is no console of kind {kind}: serial or vnc")
         return str(self._servers.directory(id) / (SERIAL if kind == "serial" else SCREEN))

@@ -38,9 +38,9 @@ class Guest:
         self.qmp: Qmp
 
     @classmethod
-    async def attach(cls, id: str, directory: Path, pid: int, on_change: OnChange) -> Guest:
-        """Take hold of a QEMU that runs. Raises QmpGone."""
-        guest = cls(id, Process(pid), on_change)
+    async def attach(cls, id: str, directory: Path, process: Process, on_change: OnChange) -> Guest:
+        """Connect to a QEMU that runs. Raises QmpGone."""
+        guest = cls(id, process, on_change)
         guest.qmp = await Qmp.connect(directory / MONITOR, guest._heard, guest._hung_up)
         status = await guest.qmp.execute("query-status")
         guest.power = POWER.get(status["status"], Power.PAUSED)

@@ -36,6 +36,11 @@ class Images:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._held: Counter[str] = Counter()
 
+    def make_directory(self) -> None:
+        """Where the files are, which QEMU is handed open: nobody but root has to get there."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+
     @contextlib.asynccontextmanager
     async def hold(self, disk: RootDisk) -> AsyncIterator[tuple[Path, str, int]]:
         """The cached file of a disk's image, its format (raw or qcow2) and virtual size in bytes.
@@ -59,7 +64,6 @@ class Images:
 
     def prune(self, disks: Iterable[Path]) -> None:
         """Remove every cached file that none of `disks` (qcow2 files) stands on."""
-        self._directory.mkdir(parents=True, exist_ok=True)
         used = {os.path.basename(backing) for disk in disks if (backing := qcow2.read(disk).backing)}
         for path in self._directory.iterdir():
             if path.name not in used and not self._held[path.name.removesuffix(".part")]:
@@ -70,7 +74,6 @@ class Images:
             raise DriverError(f"image {disk.image} is not on this host: there is no file {disk.image_path}")
         if format != "raw":
             await _inspect(disk, format)
-        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         part.unlink(missing_ok=True)
         try:

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
-import pwd
 import select
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
+from cumulet.compute.drivers.qemu.accounts import PLACE, Account, given
 
-from cumulet.compute.drivers.base import DriverError
+CLONE_FS = 0x200
+"""linux/sched.h: the working directory, the root and the umask."""
 
-
-class Account(msgspec.Struct, frozen=True):
-    """The user that QEMU runs as."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-
-    @classmethod
-    def of(cls, name: str) -> Account:
-        """Look a user up; the group of /dev/kvm is added where it is one made for it. Raises DriverError."""
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            raise DriverError(f"there is no user {name} to run QEMU as") from None
-        groups = {*os.getgrouplist(name, entry.pw_gid)}
-        with contextlib.suppress(FileNotFoundError):
-            groups.add(os.stat("/dev/kvm").st_gid)
-        return cls(entry.pw_uid, entry.pw_gid, tuple(sorted(groups - {0})))
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Process:
@@ -58,11 +42,11 @@ class Process:
             os.close(copy)
         # A child of ours stays a zombie until it is waited for.
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
+            os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 with WNOHANG it does not wait
         return True
 
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether any of it is left."""
         return not select.select([self._fd], [], [], 0)[0]
 
     async def kill(self) -> None:
@@ -76,43 +60,60 @@ class Process:
             os.close(self._fd)
 
 
-def spawn(argv: list[str], directory: Path, descriptors: list[int], account: Account | None) -> int:
-    """Start a process in a session of its own, in `directory`, its errors in qemu.log there; returns its id."""
-    who: dict = {}
-    if account is not None:
-        who = {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
+def spawn(argv: list[str], directory: Path, descriptors: list[int], account: Account) -> Process:
+    """Start the process of the server in `directory`, in a session of its own, with its errors in qemu.log there.
+
+    The thread that forks it stands in its place already, so that `find` knows it from its first instant on: there is
+    none at which we can be killed and it is not found. Raises OSError.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(_spawn, argv, directory, descriptors, account).result()
+
+
+def _spawn(argv: list[str], directory: Path, descriptors: list[int], account: Account) -> Process:
+    if libc.unshare(CLONE_FS):
+        raise OSError(ctypes.get_errno(), "a thread could not have a working directory of its own")
+    os.chdir(directory / PLACE)
     with (directory / "qemu.log").open("wb") as log:
         process = subprocess.Popen(
             argv,
-            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             pass_fds=descriptors,
             start_new_session=True,
-            **who,
+            # Nothing else of ours: the environment may hold passwords.
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            **account.process(),
         )
     # It is to outlive this object, which would otherwise complain of that; `Process` reaps it.
     process.returncode = 0
-    return process.pid
+    return Process(process.pid)
 
 
-def find(servers: Path) -> dict[str, int]:
-    """Server id -> process id of every QEMU that runs in its directory under `servers`.
-
-    A zombie has no command line, and so is not found.
-    """
-    found: dict[str, int] = {}
+def find(servers: Path) -> dict[str, Process]:
+    """Server id -> its process, for every server under `servers` that has one: from the instant that it is forked,
+    QEMU or not yet, until it is over."""
+    numbers = given(servers)
+    found: dict[str, Process] = {}
     for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            where = Path(os.readlink(f"/proc/{entry.name}/cwd"))
-            if where.parent == servers and _runs_guest(entry.name, where.name):
-                found[where.name] = int(entry.name)
+        if entry.name.isdigit() and (id := _server_of(entry.path, servers, numbers)):
+            with contextlib.suppress(ProcessLookupError):
+                process = Process(int(entry.name))
+                # Asked again: by now the process of that id could have been another.
+                if process.alive() and _server_of(entry.path, servers, numbers) == id:
+                    found[id] = process
     return found
 
 
-def _runs_guest(pid: str, id: str) -> bool:
-    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return f"guest={id}".encode() in arguments
+def _server_of(process: str, servers: Path, numbers: dict[int, str]) -> str | None:
+    """Whose a process is: the server's in whose place it stands. One that is ending stands nowhere, but has its number."""
+    try:
+        place = Path(os.readlink(f"{process}/cwd"))
+    except FileNotFoundError:
+        with contextlib.suppress(FileNotFoundError):
+            return numbers.get(os.stat(process).st_uid)
+        return None
+    except OSError:
+        return None
+    return place.parent.name if place.name == PLACE and place.parent.parent == servers else None

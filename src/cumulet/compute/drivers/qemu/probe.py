@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from cumulet.compute.drivers.files import write_whole
+from cumulet.compute.drivers.qemu.accounts import Account
 from cumulet.compute.drivers.qemu.command import QEMU
-from cumulet.compute.drivers.qemu.launch import Account
 
 PROBE_SECONDS = 3
 
@@ -34,11 +34,11 @@ class Accelerator(msgspec.Struct, frozen=True):
     key: list[str]
 
 
-async def choose(root: Path, wanted: str, account: Account | None, version: str) -> Accelerator:
+async def choose(root: Path, wanted: str, account: Account, version: str) -> Accelerator:
     """`wanted` itself, or for `auto` what a probe guest shows (a finding kept in accelerator.json)."""
     if wanted != "auto":
         return Accelerator(wanted, f"{wanted} was asked for", [])
-    key = [os.uname().release, version, _kvm_identity(), str(account and account.uid)]
+    key = [os.uname().release, version, _kvm_identity(), str(account.uid)]
     kept = root / "accelerator.json"
     try:
         found = msgspec.json.decode(kept.read_bytes(), type=Accelerator)
@@ -61,13 +61,10 @@ def _kvm_identity() -> str:
     return f"{stat.st_rdev} {stat.st_ino} {stat.st_uid}:{stat.st_gid} {stat.st_mode:o} {stat.st_ctime_ns}"
 
 
-def _why_not_kvm(account: Account | None) -> str:
+def _why_not_kvm(account: Account) -> str:
     """Boot a guest of one sector on KVM; returns "" if it ran, else a sentence for the operator."""
     if not os.path.exists("/dev/kvm"):
         return "guests are emulated by TCG: this host has no /dev/kvm (virtualization is off, or not offered to it)"
-    who: dict = {}
-    if account is not None:
-        who = {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
     with tempfile.TemporaryFile() as disk:
         disk.write(BOOT_SECTOR.ljust(1 << 20, b"\0"))
         disk.flush()
@@ -98,7 +95,7 @@ def _why_not_kvm(account: Account | None) -> str:
                 stdin=subprocess.DEVNULL,
                 timeout=PROBE_SECONDS,
                 pass_fds=[disk.fileno()],
-                **who,
+                **account.process(),
             )
         except subprocess.TimeoutExpired:
             return f"guests are emulated by TCG: a probe guest hung on /dev/kvm and was ended after {PROBE_SECONDS} s"

@@ -39,6 +39,12 @@ class Event(msgspec.Struct, frozen=True):
     data: dict
 
 
+GREETING_SECONDS = 10
+"""How long a QEMU that is just starting may take until it speaks."""
+
+LONGEST = 16 << 20
+"""Bytes of one line. A QEMU that a guest has taken over may send anything, and shall not fill our memory."""
+
 END = Event("", {})
 """What a listener hears last: the connection is over."""
 
@@ -67,7 +73,7 @@ class Qmp:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(cls, path: Path, on_event: Callable[[Event], None], on_end: Callable[[], None], timeout: float = 10) -> Qmp:
+    async def connect(cls, path: Path, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> Qmp:
         """Connect and negotiate; `on_end` is called once if the other side hangs up. Raises QmpGone."""
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
@@ -78,12 +84,12 @@ class Qmp:
             raise QmpGone(f"{path}: {error.strerror}") from None
         client = cls(sock, on_event, on_end)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(GREETING_SECONDS):
                 await client._greeting
                 await client.execute("qmp_capabilities")
         except TimeoutError:
             client.close()
-            raise QmpGone(f"{path}: QEMU did not greet within {timeout} s; another process may hold its monitor") from None
+            raise QmpGone(f"{path}: QEMU did not greet within {GREETING_SECONDS} s; another process may hold its monitor") from None
         except BaseException:
             client.close()
             raise
@@ -141,7 +147,9 @@ class Qmp:
                 *lines, kept = (kept + data).split(b"\n")
                 for line in lines:
                     self._take(msgspec.json.decode(line))
-        except OSError:
+                if len(kept) > LONGEST:
+                    break
+        except (OSError, msgspec.DecodeError):
             pass
         finally:
             self._end()

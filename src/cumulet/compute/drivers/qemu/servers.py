@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
 
 from cumulet.compute.drivers.base import DriverError, Machine, NoSuchMachine, Power
 from cumulet.compute.drivers.qemu import copies, devices, hotplug, launch
-from cumulet.compute.drivers.qemu.boot import Host, boot, prepare
+from cumulet.compute.drivers.qemu.boot import Host, boot, prepare, take_hold
 from cumulet.compute.drivers.qemu.guest import Guest, OnChange
 from cumulet.compute.drivers.qemu.qmp import QmpGone
 from cumulet.compute.drivers.qemu.record import FILE, Record, load
@@ -26,6 +27,12 @@ class Servers:
     def __init__(self, host: Host, on_change: OnChange):
         self.host, self._on_change = host, on_change
         self.guests: dict[str, Guest] = {}
+
+    def make_directory(self) -> None:
+        """Where the servers' directories are: of the processes that are not root, the control plane's alone gets there."""
+        self.host.servers.mkdir(parents=True, exist_ok=True)
+        os.chown(self.host.servers, -1, self.host.control.gid)
+        self.host.servers.chmod(0o710)
 
     def ids(self) -> list[str]:
         """Every server with a directory."""
@@ -42,8 +49,8 @@ class Servers:
             raise NoSuchMachine(f"there is no server {id} on this host")
         return record
 
-    def power(self, id: str, record: Record, processes: dict[str, int]) -> Power:
-        """What a server is doing, `processes` being those that run; one that should and has none has crashed."""
+    def power(self, id: str, record: Record, processes: Container[str]) -> Power:
+        """What a server is doing, `processes` being those that have one; one that should and has not has crashed."""
         if guest := self.guests.get(id):
             return guest.power
         if id in processes:
@@ -65,14 +72,14 @@ class Servers:
         """The server's guest, found again if it runs unwatched. Raises QmpGone if its monitor does not answer."""
         if guest := self.guests.get(id):
             return guest
-        pid = launch.find(self.host.servers).get(id)
-        if pid is None:
+        process = launch.find(self.host.servers).get(id)
+        if process is None:
             return None
         if self.memory(id).exists():
             # Cut off while suspending or resuming: the memory on disk is whole, and this guest has not run since.
-            await launch.Process(pid).kill()
+            await process.kill()
             return None
-        self.guests[id] = await Guest.attach(id, self.directory(id), pid, self._on_change)
+        self.guests[id] = await take_hold(self.host, id, self.directory(id), process, self._on_change)
         return self.guests[id]
 
     async def need(self, id: str, what: str) -> Guest:
@@ -123,8 +130,8 @@ class Servers:
         """Take hold of a guest after a restart of ours; remove a directory that a crash left without record."""
         try:
             guest = await self.live(id)
-        except QmpGone as error:
-            log.error("server %s runs, but does not answer: %s", id, error)
+        except (DriverError, OSError) as error:
+            log.error("server %s runs, but cannot be taken hold of: %s", id, error)
             return
         if guest is None and not (self.directory(id) / FILE).exists():
             await asyncio.to_thread(shutil.rmtree, self.directory(id), ignore_errors=True)

@@ -17,6 +17,9 @@ from cumulet.compute.drivers.qemu.devices import device_id
 from cumulet.compute.drivers.qemu.guest import Guest
 from cumulet.kernel.process import CommandFailed, run
 
+OLDEST = 7_001_000
+"""7.1.0, the first that can be handed a socket for its screen."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 IMAGE_TYPES = ("QCOW2", "RAW", "VMDK", "VDI", "VHD", "VHDX", "ISO")
@@ -38,14 +41,17 @@ class Version(msgspec.Struct, frozen=True):
 
 
 async def qemu_version() -> Version:
-    """Ask QEMU for its version. Raises DriverError where it is not installed."""
+    """Ask QEMU for its version. Raises DriverError where it is not installed, or too old."""
     try:
         said = await run(QEMU, "--version")
     except CommandFailed as error:
         raise DriverError(f"this host cannot run guests: {error}; install qemu-system-x86") from None
     match = re.search(r"version (\d+)\.(\d+)\.(\d+)", said)
     major, minor, micro = map(int, match.groups()) if match else (0, 0, 0)
-    return Version(major * 1_000_000 + minor * 1000 + micro, said.splitlines()[0])
+    version = Version(major * 1_000_000 + minor * 1000 + micro, said.splitlines()[0])
+    if version.number < OLDEST:
+        raise DriverError(f"this host cannot run guests: {version.text} is older than 7.1; upgrade qemu-system-x86")
+    return version
 
 
 def resources(host: str, root: Path, version: Version) -> Resources:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import sqlalchemy as sa
 from alembic import context
 
@@ -9,7 +11,7 @@ from cumulet.kernel.db import metadata
 from cumulet.kernel.db.engine import create_engine
 
 
-def _plain(kind: str, item: object, _: object) -> str | bool:
+def _plain(kind: str, item: object, _: object) -> str | t.Literal[False]:
     """A column type of a service's own is written down as what it is in the database: migrations import no service."""
     if kind == "type" and isinstance(item, sa.types.TypeDecorator):
         return f"sa.{item.impl!r}"

@@ -16,9 +16,9 @@ from cumulet.network.drivers.base import Network, Port
 from cumulet.network.drivers.linux import dnsmasq, files
 from cumulet.network.drivers.linux.daemons import Daemon, Daemons
 from cumulet.network.drivers.linux.dnsmasq import METADATA, Files
-from cumulet.network.drivers.linux.inside import Inside, Leg, Route
+from cumulet.network.drivers.linux.inside import Inside, Leg
 from cumulet.network.drivers.linux.names import Names
-from cumulet.network.drivers.linux.routers import interfaces
+from cumulet.network.drivers.linux.routers import interfaces, ways_out
 from cumulet.network.drivers.linux.spoof import mac
 
 USER = "nobody"
@@ -35,16 +35,9 @@ def plan(names: Names, network: Network, port: Port, bridge_of: Callable[[Networ
         mtu=network.mtu,
         addresses=(*interfaces(network, port.fixed_ips), f"{METADATA}/32"),
     )
-    return Inside(name=names.dhcp(network.id), legs=(leg,), routes=default_routes(network, port))
-
-
-def default_routes(network: Network, port: Port) -> tuple[Route, ...]:
-    """By the gateway of a subnet that the port is on, so that DNS can ask servers outside."""
     own = {ip.subnet_id for ip in port.fixed_ips}
-    subnets = [subnet for subnet in network.subnets if subnet.id in own and subnet.gateway]
-    every = {4: "0.0.0.0/0", 6: "::/0"}
-    first = {every[subnet.ip_version]: subnet.gateway or "" for subnet in reversed(subnets)}
-    return tuple(Route(*route) for route in first.items())
+    out = ways_out([subnet for subnet in network.subnets if subnet.id in own], leg.inner)  # for DNS to ask servers outside
+    return Inside(name=names.dhcp(network.id), legs=(leg,), routes=tuple(out.values()))
 
 
 class Dhcp:

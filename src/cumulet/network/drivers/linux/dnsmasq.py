@@ -19,7 +19,8 @@ METADATA = "169.254.169.254"
 LEASE_TIME = 86400
 """Seconds; the addresses are fixed, so a guest that asks again gets the same."""
 HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-OPTION = re.compile(r"[a-z0-9-]{1,64}")
+OPTION6 = "option6:"
+OPTION = re.compile(rf"({OPTION6})?[a-z0-9-]{{1,64}}")
 MICROSOFT_ROUTES = "249"
 """The number under which old Windows guests look for option 121."""
 
@@ -108,7 +109,8 @@ def lease_option(lease: Lease, name: str, value: str) -> str:
     """One of a port's own options. Raises ValueError for what would end or leave its line."""
     if not OPTION.fullmatch(name) or not value.isprintable():
         raise ValueError(f"DHCP option {name!r} with value {value!r} cannot be handed out")
-    return f"tag:p{short(lease.port_id)},{name if name.isdecimal() else f'option:{name}'},{value}"
+    whole = name if name.isdecimal() or name.startswith(OPTION6) else f"option:{name}"
+    return f"tag:p{short(lease.port_id)},{whole},{value}"
 
 
 def subnet_options(subnet: Subnet, port: Port) -> list[str]:

@@ -141,7 +141,7 @@ class LinuxDriver:
             networks=tuple(network for network in wanted.networks if network.id not in failed),
             routers=tuple(router for router in wanted.routers if router.up),
         )
-        await self._sweep(here)
+        await self._sweep(here, failed)
         new: list[tuple[str, Leg, str]] = []
         for network in here.networks:
             if network.dhcp_port and network.up:
@@ -173,7 +173,7 @@ class LinuxDriver:
     def _bridge_name(self, network: Network) -> str:
         return self._names.external_bridge if network.kind == "flat" else self._names.bridge(network.id)
 
-    async def _sweep(self, wanted: HostNetwork) -> None:
+    async def _sweep(self, wanted: HostNetwork, failed: dict[str, str]) -> None:
         """Take away the namespaces and daemons of networks and routers that are not wanted here."""
         kept = {self._names.dhcp(network.id) for network in wanted.networks if network.dhcp_port and network.up}
         kept |= {self._names.router(router.id) for router in wanted.routers}
@@ -181,11 +181,14 @@ class LinuxDriver:
         self._metadata.keep(served)
         here = {name for name in namespaces.listed() if self._names.owns(name)}
         for name in (here | self._daemons.namespaces()) - kept:
-            await self._daemons.stop(name)
-            await namespaces.delete(name)
-            self._dhcp.forget(name)
-            self._made.pop(name, None)
-            self._tables.forget(name)
+            await note(failed, name, self._clear(name))
+
+    async def _clear(self, name: str) -> None:
+        self._made.pop(name, None)
+        self._tables.forget(name)
+        await self._daemons.stop(name)
+        await namespaces.delete(name)
+        self._dhcp.forget(name)
 
     async def _serve(self, network: Network, found: dict[str, Link], failed: dict[str, str]) -> None:
         assert network.dhcp_port

@@ -86,8 +86,7 @@ def kept(site: Site, wanted: HostNetwork) -> set[str]:
     """Names of all links that may stay."""
     names = site.names
     legs = [network.dhcp_port.id for network in wanted.networks if network.dhcp_port]
-    for router in wanted.routers:
-        legs += [port.port_id for port in (*router.interfaces, *([router.gateway] if router.gateway else []))]
+    legs += [leg.port_id for router in wanted.routers for leg in router.legs]
     return {
         *([names.external_bridge, names.gateway, names.gateway_peer] if site.public else []),
         *(names.bridge(network.id) for network in wanted.networks if network.kind != "flat"),

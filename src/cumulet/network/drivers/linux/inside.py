@@ -16,7 +16,7 @@ from cumulet.network.drivers.linux.namespaces import sysctl
 RTM_GETADDR, RTM_GETROUTE = 22, 26
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_GATEWAY = 1, 5
-STATIC, MAIN, SCOPE_LINK, UNICAST = 4, 254, 253, 1
+STATIC, MAIN, SCOPE_LINK, UNICAST, ONLINK = 4, 254, 253, 1, 4
 ARP_REQUEST, ARP_REPLY, ETH_ARP = 1, 2, 0x0806
 BASE_SYSCTLS = (
     ("ipv4/conf/all/arp_ignore", "1"),
@@ -43,6 +43,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 class Route(msgspec.Struct, frozen=True):
     destination: str
     via: str
+    on: str = ""
+    """The inner end of the leg that `via` is looked for on where no address of the leg says so; "" where one does."""
 
 
 class Inside(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,12 +136,14 @@ def addresses(index: int) -> set[str]:
 
 def furnish_routes(ip: IPRoute, routes: tuple[Route, ...]) -> None:
     """Make `routes` the static ones; a default route that was replaced goes before the new one comes."""
-    wanted = {(str(ipaddress.ip_network(each.destination)), str(ipaddress.ip_address(each.via))) for each in routes}
+    wanted = {(str(ipaddress.ip_network(each.destination)), str(ipaddress.ip_address(each.via))): each.on for each in routes}
     have = static_routes()
-    for destination, via in have - wanted:
+    for destination, via in have - wanted.keys():
         ip.route("del", dst=destination, gateway=via)
-    for destination, via in wanted - have:
-        ip.route("add", dst=destination, gateway=via, proto=STATIC)
+    for destination, via in wanted.keys() - have:
+        on = wanted[destination, via]
+        more = {"oif": socket.if_nametoindex(on), "flags": ONLINK} if on else {}
+        ip.route("add", dst=destination, gateway=via, proto=STATIC, **more)
 
 
 def static_routes() -> set[tuple[str, str]]:

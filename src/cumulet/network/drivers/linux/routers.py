@@ -40,7 +40,7 @@ def plan(names: Names, router: Router, wanted: HostNetwork, bridge_of: Callable[
         inside=Inside(
             name=names.router(router.id),
             legs=tuple(legs),
-            routes=(*default_routes(router, nets), *(Route(*route) for route in router.routes)),
+            routes=routes_of(names, router, nets),
             sysctls=(*BASE_SYSCTLS, *FORWARDING),
         ),
         translation=translation(names, router, nets),
@@ -87,15 +87,24 @@ def subnets_of(nets: dict[str, Network], port: RouterPort) -> list[Subnet]:
     return [subnet for subnet in nets[port.network_id].subnets if subnet.id in ids]
 
 
-def default_routes(router: Router, nets: dict[str, Network]) -> list[Route]:
-    """Out by the gateway, unless the router's own routes say otherwise."""
-    if router.gateway is None:
-        return []
-    own = {str(ipaddress.ip_network(destination)) for destination, _ in router.routes}
-    defaults = {4: "0.0.0.0/0", 6: "::/0"}
-    subnets = [subnet for subnet in subnets_of(nets, router.gateway) if subnet.gateway]
-    chosen = {defaults[subnet.ip_version]: subnet.gateway or "" for subnet in reversed(subnets)}
-    return [Route(destination, via) for destination, via in chosen.items() if destination not in own]
+def routes_of(names: Names, router: Router, nets: dict[str, Network]) -> tuple[Route, ...]:
+    """Out by the gateway, unless the router's own routes say otherwise. Of two to one destination the last holds; none
+    leads to a network that the router is on."""
+    out = ways_out(subnets_of(nets, router.gateway), names.inner(router.gateway.port_id)) if router.gateway else {}
+    own = {str(ipaddress.ip_network(destination)): Route(destination, via) for destination, via in router.routes}
+    on = {str(ipaddress.ip_network(subnet.cidr)) for leg in router.legs for subnet in subnets_of(nets, leg)}
+    return tuple(route for destination, route in (out | own).items() if destination not in on)
+
+
+def ways_out(subnets: list[Subnet], leg: str) -> dict[str, Route]:
+    """The default routes of a namespace, by destination: of each IP version, by the first gateway of these subnets."""
+    found: dict[str, Route] = {}
+    for subnet in subnets:
+        if subnet.gateway:
+            destination = "0.0.0.0/0" if subnet.ip_version == 4 else "::/0"
+            near = ipaddress.ip_address(subnet.gateway) in ipaddress.ip_network(subnet.cidr)
+            found.setdefault(destination, Route(destination, subnet.gateway, "" if near else leg))
+    return found
 
 
 def translation(names: Names, router: Router, nets: dict[str, Network]) -> str:

@@ -33,6 +33,8 @@ KEYS = {
 """What a guest says of itself: the senders of IPv4, ARP and IPv6, the target of a neighbour advertisement."""
 BEFORE_ADDRESS = "icmpv6 type { 131, 132, 133, 135, 143 }"
 """What IPv6 sends from `::`: multicast reports, router solicitation, duplicate address detection."""
+WITH_HEADER = ("meta l4proto != 0", "frag frag-off != 0")
+"""Packets whose protocol can be seen, and later fragments. A first fragment without it (RFC 7112) could be anything."""
 
 
 def bridge_table(names: Names, ports: list[Port], marks: Mapping[str, int]) -> str:
@@ -91,7 +93,8 @@ def sender_rules(ports: dict[int, Port]) -> list[str]:
         "udp sport 547 udp dport 546 drop",
         f"ip6 saddr :: {BEFORE_ADDRESS} accept",
         "icmpv6 type nd-neighbor-advert goto advertiser",
-        *("goto ip6_owner", "}"),
+        *(f"{each} goto ip6_owner" for each in WITH_HEADER),
+        *("drop", "}"),
         "chain guest {",
         *([f"{SENDER_MAC} != @own_mac drop"] if ports else []),
         "ether type vmap { ip : goto ip4_sender, ip6 : goto ip6_sender, arp : goto arp_sender }",
