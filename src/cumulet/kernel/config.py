@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-
 USER_ID_MAX = 2**31 - 1
 """The kernel has more, but not every program can count so far."""
 

@@ -115,6 +115,21 @@ def _processes(id: str) -> list[int]:
 
 
 @contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """In the block, files and processes are reached with the rights of that user and group, and no others."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@contextmanager
 def qemu_world() -> Iterator[QemuWorld]:
     """A host that is gone afterwards with all its guests."""
     path = Path(tempfile.mkdtemp(prefix="cumulet-"))

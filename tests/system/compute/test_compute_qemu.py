@@ -6,24 +6,24 @@ import asyncio
 import base64
 import json
 import os
+import pwd
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 from compute_conformance import Conformance, booted, machine, power_of, until
 from compute_namespace import own_network
-from compute_world import QemuWorld, qemu_world, tap_name
+from compute_world import CONTROL, UIDS, QemuWorld, acting_as, qemu_world, tap_name
 
 from cumulet.compute.drivers import qcow2
 from cumulet.compute.drivers.base import DriverError, Nic, Power, RootDisk, Throttle
 from cumulet.compute.drivers.qemu import QemuDriver, console
-from cumulet.compute.drivers.qemu.launch import find
 from cumulet.compute.drivers.qemu.qmp import connect_unix
 from cumulet.kernel.process import run
 
@@ -59,7 +59,7 @@ async def test_a_guest_outlives_the_process_that_made_it(world: QemuWorld) -> No
         "from cumulet.compute.drivers.qemu import QemuDriver\n"
         "async def hear(id, power): pass\n"
         "async def main():\n"
-        "    driver = QemuDriver(Path(sys.argv[1]), 'host-1', str, 'nobody', accelerator='tcg')\n"
+        "    driver = QemuDriver(Path(sys.argv[1]), 'host-1', str, 'nobody', range(2100000000, 2100000100), 'tcg')\n"
         "    await driver.open(hear)\n"
         "    await driver.start(msgspec.json.decode(sys.argv[2], type=Machine))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -105,17 +105,69 @@ async def test_leftovers_of_a_crash_are_cleared_or_built_on(world: QemuWorld) ->
 
 
 async def test_qemu_has_no_rights_and_its_files_no_other_readers(world: QemuWorld) -> None:
-    driver, spec = await world.driver(), machine(world, volumes=(world.volume(),), config_drive={"a": "Yg=="})
+    driver, specs = await world.driver(), [machine(world, volumes=(world.volume(),), config_drive={"a": "Yg=="}) for _ in range(2)]
+    for spec in specs:
+        await driver.start(spec)
+    pids = [world.processes()[spec.id].pid for spec in specs]
+    users = [_only_user(pid) for pid in pids]
+    assert users[0] != users[1] and {*users} <= {*UIDS}
+    for pid in pids:
+        status = _status(pid)
+        assert int(status["CapEff"], 16) == 0 and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+        assert [line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1]] == [b"PATH"]
+    kept = [path for name in ("host/**/*", "volume-*") for path in world.path.glob(name) if not path.is_dir()]
+    assert {"machine.json", "root.0.qcow2", "config.iso", "image-1.raw", "qmp.sock", "serial.sock", "vnc.sock"} <= {path.name for path in kept}
+    assert [path for path in world.path.glob("host/**/*") if path.stat().st_uid in users] == []
+    for user, other in zip(users, reversed(pids), strict=True):
+        assert _reached_as(user, kept) == []
+        with acting_as(user, user), pytest.raises(PermissionError):
+            os.kill(other, signal.SIGKILL)
+
+
+async def test_the_control_plane_reaches_consoles_and_nothing_else(world: QemuWorld) -> None:
+    driver, spec = await world.driver(), machine(world)
     await driver.start(spec)
-    [pid] = find(world.path.resolve() / "host/servers").values()
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    assert set(status["Uid"].split()) == {"65534"} and int(status["CapEff"], 16) == 0
-    assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
-    for path in (world.path / "host/servers" / spec.id).iterdir():
-        if not path.is_dir():
-            owner = 65534 if path.name == "serial.sock" else 0  # consoles are reached by the user that guests run as
-            assert path.stat().st_uid == owner and not stat.S_IMODE(path.stat().st_mode) & 0o022, path
-    assert stat.S_IMODE((world.path / f"host/servers/{spec.id}/machine.json").stat().st_mode) == 0o600
+    entry = pwd.getpwnam(CONTROL)
+    kept = sorted(path for path in (world.path / "host/servers" / spec.id).iterdir() if not path.is_dir())
+    assert [path.name for path in _reached_as(entry.pw_uid, kept, entry.pw_gid)] == ["console.log", "serial.sock", "vnc.sock"]
+
+
+async def test_each_server_keeps_a_user_id_until_it_is_destroyed(world: QemuWorld) -> None:
+    await world.driver()
+    driver, first, second = QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS[:1], "tcg"), machine(world), machine(world)
+    await driver.open(world._hear)
+    for call in (driver.start(first), driver.reboot(first, hard=True)):
+        await call
+        assert _only_user(world.processes()[first.id].pid) == UIDS[0]
+    with pytest.raises(DriverError, match="guest_uids"):
+        await driver.start(second)
+    await driver.destroy(first.id)
+    await driver.start(second)
+    assert _only_user(world.processes()[second.id].pid) == UIDS[0]
+    await driver.close()
+
+
+def _status(pid: int) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def _only_user(pid: int) -> int:
+    """The one user id of a process, of which its group has the number too."""
+    status = _status(pid)
+    [number] = {*status["Uid"].split(), *status["Gid"].split()}
+    assert {*status["Groups"].split()} <= {number, str(os.stat("/dev/kvm").st_gid) if os.path.exists("/dev/kvm") else number}
+    return int(number)
+
+
+def _reached_as(uid: int, paths: list[Path], gid: int | None = None) -> list[Path]:
+    """Those of the files and sockets that a user can open, or connect to."""
+    reached = []
+    with acting_as(uid, uid if gid is None else gid):
+        for path in paths:
+            with suppress(PermissionError), socket.socket(socket.AF_UNIX) as client:
+                connect_unix(client, path) if path.is_socket() else path.open("rb").close()
+                reached.append(path)
+    return reached
 
 
 async def test_the_serial_console_is_a_conversation(world: QemuWorld) -> None:
@@ -299,7 +351,7 @@ async def test_the_config_drive_has_its_files_and_label(world: QemuWorld) -> Non
 
 async def test_the_probe_says_why_guests_are_emulated_and_asks_once(world: QemuWorld) -> None:
     for seconds in (10, 1):
-        driver = QemuDriver(world.path / "host", "host-1", tap_name, None)
+        driver = QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS)
         async with asyncio.timeout(seconds):
             await driver.open(world._hear)
         await driver.close()
@@ -338,10 +390,9 @@ async def test_a_suspended_guest_wakes_on_the_hardware_it_went_to_sleep_on(world
 async def test_a_qemu_that_does_not_answer_is_ended(world: QemuWorld) -> None:
     driver, spec = await world.driver(), machine(world)
     await driver.start(spec)
-    [pid] = find(world.path.resolve() / "host/servers").values()
-    os.kill(pid, signal.SIGSTOP)
+    os.kill(world.processes()[spec.id].pid, signal.SIGSTOP)
     async with asyncio.timeout(20):
         await driver.stop(spec.id, 1)
-    assert find(world.path.resolve() / "host/servers") == {}
+    assert world.processes() == {}
     assert await power_of(driver, spec.id) == Power.STOPPED
     assert world.heard == []

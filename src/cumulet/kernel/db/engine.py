@@ -1,6 +1,7 @@
 """The database: one writer lane on SQLite, a pool on PostgreSQL, every writing transaction serialisable on both.
 
-A transaction that only reads sees one moment of the database, and makes no other one lose. A lane is a thread pool. Handlers that hold a transaction run in one; the event loop never waits on the database.
+A transaction that only reads sees one moment of the database, and makes no other one lose. A lane is a thread pool. Handlers
+that hold a transaction run in one; the event loop never waits on the database.
 """
 
 from __future__ import annotations
