@@ -207,7 +207,7 @@ def make(tx: Tx, request: Request, wanted: FloatingIpCreate) -> Row:
     tx.update(ports, port.id, device_id=row.id)
     values = _passed_on(tx, request, row, given.get("port_id") or None, given.get("fixed_ip_address") or None)
     tx.update(floatingips, row.id, **values, updated_at=None)
-    _apply(tx, request, values["router_id"])
+    tx.nudge("network")
     return tx.one(floatingips, id=row.id)
 
 

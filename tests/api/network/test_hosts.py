@@ -189,7 +189,8 @@ def test_an_answer_about_a_floating_ip_comes_when_its_host_knows(me, public, net
     plug(me, make(me, "router", external_gateway_info={"network_id": public["id"]}), subnet_id=subnet["id"])
     first, second = boot("a", "s1"), boot("a", "s2")
     hosts.reconcile()
-    floating = make(me, "floatingip", floating_network_id=public["id"], port_id=first["id"])
+    floating = make(me, "floatingip", floating_network_id=public["id"])
+    pass_on(me, floating, port_id=first["id"])
     passed = lambda: [ip.fixed for ip in hosts.wanted("a").routers[0].floating_ips]
     assert passed() == [first["fixed_ips"][0]["ip_address"]]
     pass_on(me, floating, port_id=second["id"])
@@ -204,9 +205,9 @@ def test_an_answer_about_a_floating_ip_comes_though_its_host_takes_long_or_fails
     plug(me, make(me, "router", external_gateway_info={"network_id": public["id"]}), subnet_id=subnet["id"])
     port = boot("a")
     hosts.reconcile()
+    floating = make(me, "floatingip", floating_network_id=public["id"])
     hosts.drivers["a"]._recipe = Recipe(calls={"apply": Trouble(latency=3)})
-    floating = make(me, "floatingip", floating_network_id=public["id"], port_id=port["id"])
-    assert floating["port_id"] == port["id"]
+    assert pass_on(me, floating, port_id=port["id"]).json()["floatingip"]["port_id"] == port["id"]
     hosts.drivers["a"]._recipe = Recipe(calls={"apply": Trouble(chance=1)})
     assert pass_on(me, floating, port_id=None).status_code == 200
 
