@@ -93,11 +93,16 @@ def index(tx: Tx, request: Request, query: MigrationQuery) -> Page:
 # -- what others ask -----------------------------------------------------------------------------------------------
 
 
-def start_migration(tx: Tx, server: Row, kind: str, source: str | None, *, status: str = "queued") -> Row:
+def start_migration(tx: Tx, server: Row, kind: str, destination: str | None = None, *, status: str = "queued") -> Row:
     """Write down that a server is about to move; whoever moves it keeps `status` and `destination` up to date."""
     number = (tx.scalar(sa.select(sa.func.max(migrations.c.number))) or 0) + 1
     return tx.insert(migrations, number=number, server_id=server.id, project_id=server.project_id, user_id=server.user_id,
-                     kind=kind, status=status, source=source)  # fmt: skip
+                     kind=kind, status=status, source=server.host, destination=destination)  # fmt: skip
+
+
+def note_migration(tx: Tx, id: str, status: str) -> None:
+    """Write down how far a move is."""
+    tx.update(migrations, id, status=status)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -123,5 +123,28 @@ def test_a_resize_that_fails_gives_its_quota_back(database_url, tmp_path):
         world.settle()
         absolute = world.me.get("/limits").json()["limits"]["absolute"]
         assert world.show(id)["status"] == "ACTIVE" and (absolute["totalCoresUsed"], absolute["totalRAMUsed"]) == (1, 64)
+        assert [one["status"] for one in world.admin.get("/os-migrations").json()["migrations"]] == ["error"]
     finally:
         world.close()
+
+
+def test_a_resize_is_among_the_migrations(world):
+    id = world.boot()
+    world.flavor("three", vcpus=3)
+
+    def statuses() -> list[str]:
+        listed = world.admin.get(f"/os-migrations?instance_uuid={id}&migration_type=resize", version="compute 2.23").json()["migrations"]
+        assert all((one["source_compute"], one["dest_compute"]) == ("host-1", "host-1") for one in listed)
+        return [one["status"] for one in listed]
+
+    def act(**body) -> list[str]:
+        assert world.me.post(f"/servers/{id}/action", body).status_code in (202, 204)
+        before = statuses()
+        world.settle()
+        return [before[-1], statuses()[-1]]
+
+    assert act(resize={"flavorRef": "three"}) == ["migrating", "finished"]
+    assert act(revertResize=None) == ["reverting", "reverted"]
+    assert act(resize={"flavorRef": "three"}) == ["migrating", "finished"]
+    assert act(confirmResize=None) == ["confirmed", "confirmed"]
+    assert statuses() == ["reverted", "confirmed"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from ... import placement
-from ...kernel import ids
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Body, Request, UnsetType
 from .. import PROJECT_MEMBER, api
+from ..migrations import note_migration, start_migration
 from ..placing import place
 from ..quotas import check_quota
 from ..scheduler import NoValidHost
@@ -33,15 +33,16 @@ REVERT = api.rule("os_compute_api:servers:revert_resize", PROJECT_MEMBER, "Go ba
 
 @api.op("POST", "/servers/{id}/action", action="resize", policy=RESIZE, target=target, status=202, errors=(403, 404, 409))
 def resize(tx: Tx, request: Request, id: str, body: Resize) -> None:
-    """Give a server another flavor; its owner confirms or reverts when it is done. Until it is, the larger of both counts
-    against quotas."""
+    """Give a server another flavor; its owner confirms or reverts when it is done.
+
+    Until it is, the larger of both counts against quotas."""
     row = find(tx, request, id)
     begin(tx, request, row, "resize", Task.RESIZE_PREP, vm={Vm.ACTIVE, Vm.STOPPED})
     flavor = named_flavor(tx, request, body.flavor)
     old, new = row.flavor, flavor_copy(flavor)
     _check(tx, row, old, new)
     check_quota(tx, row.project_id, cores=max(0, new["vcpus"] - old["vcpus"]), ram=max(0, new["ram"] - old["ram"]))
-    consumer = ids.new()
+    consumer = start_migration(tx, row, "resize", row.host, status="migrating").id
     local = _local_gib(tx, row, new)
     placement.move(tx, row.id, consumer)
     try:
@@ -60,6 +61,7 @@ def confirm(tx: Tx, request: Request, id: str) -> None:
     row = find(tx, request, id)
     begin(tx, request, row, "confirmResize", None, vm={Vm.RESIZED})
     placement.release(tx, row.resize["consumer"])
+    note_migration(tx, row.resize["consumer"], "confirmed")
     tx.update(servers, row.id, resize=None, **settled_state(row))
 
 
@@ -68,6 +70,7 @@ def revert(tx: Tx, request: Request, id: str) -> None:
     """Go back to the old size."""
     row = find(tx, request, id)
     begin(tx, request, row, "revertResize", Task.RESIZE_REVERTING, vm={Vm.RESIZED})
+    note_migration(tx, row.resize["consumer"], "reverting")
     RevertResize.start(tx, id, request_id=request.id, flavor=row.flavor)
 
 

@@ -8,6 +8,7 @@ import typing as t
 from ... import placement
 from ...kernel.db import Row, Tx
 from ...kernel.work import Saga, step
+from ..migrations import note_migration
 from ..servers import states
 from ..servers.states import Task, Vm
 from ..servers.tables import block_devices, servers
@@ -57,11 +58,13 @@ class ResizeServer(_Reshape):
     def succeeded(self, tx: Tx) -> None:
         row = tx.one(servers, id=self.subject)
         tx.update(servers, row.id, vm_state=Vm.RESIZED, task_state=None, power_state=_power(row))
+        note_migration(tx, row.resize["consumer"], "finished")
 
     def failed(self, tx: Tx, why: str) -> None:
         row = tx.one(servers, id=self.subject)
         placement.release(tx, row.id)
         placement.move(tx, row.resize["consumer"], row.id)
+        note_migration(tx, row.resize["consumer"], "error")
         old = row.resize["flavor"]
         tx.update(servers, row.id, vcpus=old["vcpus"], memory_mib=old["ram"], task_state=None, resize=None, fault=fault(why),
                   **settled_state(row))  # fmt: skip
@@ -88,9 +91,11 @@ class RevertResize(_Reshape):
         placement.release(tx, row.id)
         placement.move(tx, row.resize["consumer"], row.id)
         tx.update(servers, row.id, task_state=None, resize=None, **settled_state(row))
+        note_migration(tx, row.resize["consumer"], "reverted")
 
     def failed(self, tx: Tx, why: str) -> None:
         tx.update(servers, self.subject, vm_state=Vm.RESIZED, task_state=None, fault=fault(why))
+        note_migration(tx, tx.one(servers, id=self.subject).resize["consumer"], "finished")
 
 
 def reshape(tx: Tx, id: str, flavor: dict[str, t.Any], task: Task) -> None:
