@@ -58,9 +58,8 @@ class Cloud:
 
     def guests(self) -> dict[str, int]:
         """Server id -> process id of the guests that run."""
-        servers = "/compute/servers/"
-        found = ((pid, os.readlink(f"/proc/{pid}/cwd")) for pid in processes("qemu-system"))
-        return {cwd.rpartition("/")[2]: pid for pid, cwd in found if cwd.startswith(str(self.data)) and servers in cwd}
+        found = ((pid, Path(os.readlink(f"/proc/{pid}/cwd"))) for pid in processes("qemu-system"))
+        return {cwd.parent.name: pid for pid, cwd in found if cwd.is_relative_to(self.data) and cwd.match("compute/servers/*/process")}
 
     def connect(self, name: str = "cumulet-demo") -> openstack.connection.Connection:
         """The released SDK as one of the cloud's users. It tries again where a connection broke."""
