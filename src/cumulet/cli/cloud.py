@@ -223,7 +223,7 @@ def _ends(ended: int, status: int | None) -> str:
 
 
 def _user(config: Config) -> None:
-    """Make the system user that the control plane and guests run as, where root starts the cloud and it is not there."""
+    """Make the system user that the control plane runs as, where root starts the cloud and it is not there."""
     if os.getuid() != 0:
         return
     try:

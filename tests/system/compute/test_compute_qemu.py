@@ -116,7 +116,7 @@ async def test_qemu_has_no_rights_and_its_files_no_other_readers(world: QemuWorl
         assert int(status["CapEff"], 16) == 0 and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
         assert [line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1]] == [b"PATH"]
     kept = [path for name in ("host/**/*", "volume-*") for path in world.path.glob(name) if not path.is_dir()]
-    assert {"machine.json", "root.0.qcow2", "config.iso", "image-1.raw", "qmp.sock", "serial.sock", "vnc.sock"} <= {path.name for path in kept}
+    assert {"machine.json", "root.0.qcow2", "config.iso", "image-1.raw", "qmp.sock", "vnc.sock"} <= {path.name for path in kept}
     assert [path for path in world.path.glob("host/**/*") if path.stat().st_uid in users] == []
     for user, other in zip(users, reversed(pids), strict=True):
         assert _reached_as(user, kept) == []
@@ -129,7 +129,7 @@ async def test_the_control_plane_reaches_consoles_and_nothing_else(world: QemuWo
     await driver.start(spec)
     entry = pwd.getpwnam(CONTROL)
     kept = sorted(path for path in (world.path / "host/servers" / spec.id).iterdir() if not path.is_dir())
-    assert [path.name for path in _reached_as(entry.pw_uid, kept, entry.pw_gid)] == ["console.log", "serial.sock", "vnc.sock"]
+    assert [path.name for path in _reached_as(entry.pw_uid, kept, entry.pw_gid)] == ["serial.sock", "vnc.sock"]
 
 
 async def test_each_server_keeps_a_user_id_until_it_is_destroyed(world: QemuWorld) -> None:

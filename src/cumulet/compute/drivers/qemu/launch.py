@@ -74,7 +74,8 @@ def _spawn(argv: list[str], directory: Path, descriptors: list[int], account: Ac
     if libc.unshare(CLONE_FS):
         raise OSError(ctypes.get_errno(), "a thread could not have a working directory of its own")
     os.chdir(directory / PLACE)
-    with (directory / "qemu.log").open("wb") as log:
+    log = os.open(directory / "qemu.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -86,6 +87,8 @@ def _spawn(argv: list[str], directory: Path, descriptors: list[int], account: Ac
             env={"PATH": os.environ.get("PATH", os.defpath)},
             **account.process(),
         )
+    finally:
+        os.close(log)
     # It is to outlive this object, which would otherwise complain of that; `Process` reaps it.
     process.returncode = 0
     return Process(process.pid)
