@@ -28,11 +28,13 @@ class NoCapacity(Conflict):
 
 
 def providers(tx: Tx, only: t.Collection[str] | None = None) -> list[Provider]:
-    """Every provider (or those with these ids) with what is used of it, in two statements."""
-    statement = sa.select(table)
-    if only is not None:
-        statement = statement.where(table.c.id.in_(only))
-    return with_use(tx, tx.all(statement), everything=only is None)
+    """Every provider (or those with these ids, in any order) with what is used of it, in two statements. One that an
+    administrator removed has nothing, until its host says again what there is."""
+    if only is None:
+        return with_use(tx, tx.all(sa.select(table)), everything=True)
+    found = with_use(tx, tx.all(sa.select(table).where(table.c.id.in_(only))))
+    removed = set(only) - {provider.id for provider in found}
+    return found + [Provider(id, id, 0, None, id, {}, frozenset(), frozenset()) for id in removed]
 
 
 def with_use(tx: Tx, rows: t.Sequence[Row], *, everything: bool = False, without: t.Collection[str] = ()) -> list[Provider]:

@@ -140,6 +140,15 @@ def test_old_hosts(admin, hosts):
     assert admin.get("/os-hosts/nope").status_code == 404 and admin.get("/os-hosts/h1/reboot").status_code == 501
 
 
+def test_a_host_whose_resource_provider_was_removed_is_shown_with_nothing_used(cloud, admin, hosts):
+    cloud.transact(lambda tx: placement.forget_provider(tx, hosts["h1"]))
+    shown = admin.get("/os-hypervisors/detail", version=NEW).json()["hypervisors"]
+    assert [(one["hypervisor_hostname"], one["vcpus"], one["vcpus_used"]) for one in shown] == [("h1.lan", 4, 0), ("h2.lan", 4, 0)]
+    assert admin.get(f"/os-hypervisors/{hosts['h1']}", version=NEW).json()["hypervisor"]["memory_mb_used"] == 0
+    assert admin.get("/os-hypervisors/statistics").json()["hypervisor_statistics"]["vcpus_used"] == 0
+    assert admin.get("/os-hosts/h1").json()["host"][1]["resource"]["cpu"] == 0
+
+
 def test_aggregates(admin, hosts):
     made = admin.post("/os-aggregates", {"aggregate": {"name": "a", "availability_zone": "z"}}, version="compute 2.41").json()["aggregate"]
     assert made["id"] == 1 and made["availability_zone"] == "z" and len(made["uuid"]) == 36 and "hosts" not in made

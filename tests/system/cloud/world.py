@@ -128,7 +128,7 @@ def host(data: Path) -> dict[str, list[str]]:
     """What a cloud could leave behind on its host: links, namespaces, filter rules, processes, control groups."""
     tag = f"c{tag_of(data)}"
     links = [re.split(r"[@:]", line.split(": ")[1])[0] for line in output("ip", "-o", "link")]
-    groups = {path.name for path in Path("/sys/fs/cgroup").glob("**/cumulet-*/*") if path.is_dir() and path.name in names_in(data)}
+    groups = {path.name for depth in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{depth}cumulet-*/*")} & names_in(data)
     return {
         "links": sorted(links), "namespaces": sorted(name.name for name in Path("/run/netns").glob(f"{tag}*")),
         "rules": [re.sub(r"counter packets \d+ bytes \d+|# handle \d+", "", line).strip() for line in output("nft", "list", "ruleset")],
