@@ -87,7 +87,10 @@ def coverage(apis: dict[str, Api]) -> str:
         total.append(f"| {path.stem} | {done} | {gone} | {len(listed)} |")
         rows = "\n".join(f"| {mark} | {one.method} | `{one.path}` | {one.title} |" for mark, one in zip(marks, listed, strict=True))
         parts.append(f"## {path.stem}\n\n{done} of {len(listed)}.\n\n|  | method | path | operation |\n| --- | --- | --- | --- |\n{rows}\n")
-    told = f"{DONE}: there is an operation of this method, path and action. {GONE}: it answers that it is gone, as the real service does.\n"
+    told = (
+        f"{DONE}: there is an operation of this method, path and action; HEAD is answered wherever GET is. "
+        f"{GONE}: it answers that it is gone, as the real service does.\n"
+    )
     return f"# Coverage\n\n{MADE_BY}\n{told}\n" + "\n".join(total) + "\n\n" + "\n".join(parts)
 
 
@@ -106,7 +109,8 @@ def _answered(api: Api | None) -> dict[tuple[str, str, str], Operation]:
 
 
 def _mark(here: dict[tuple[str, str, str], Operation], one: Documented) -> str:
-    op = here.get(one.form)
+    method, path, action = one.form
+    op = here.get(one.form) or (here.get(("GET", path, action)) if method == "HEAD" else None)
     return MISSING if op is None else GONE if 410 in op.errors and op.policy is None else DONE
 
 

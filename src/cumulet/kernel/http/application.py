@@ -184,6 +184,8 @@ class Application:
         return Response(body, error.status, error.headers, media_type=media)
 
     def _finish(self, request: Request, response: Response) -> None:
+        if request.method == "HEAD" and hasattr(response, "body"):
+            response.body = b""  # its headers stay as GET has them
         response.headers["X-Openstack-Request-Id"] = request.id
         dialect = request.api.dialect
         if dialect.request_id_header:
