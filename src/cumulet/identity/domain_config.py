@@ -1,0 +1,225 @@
+"""Domain configuration: options of a domain's own identity driver, kept for whoever sets them and sealed where they
+are secrets. Nothing in Cumulet goes by them: the users of every domain are in its own database."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+
+from ..kernel.db import Row, Tx, table
+from ..kernel.errors import Forbidden, NotFound
+from ..kernel.http import Reply, Request
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from .state import state
+from .tree import DEFAULT_DOMAIN, find_domain
+
+# -- table ---------------------------------------------------------------------------------------------------------
+
+domain_options = table(
+    "identity_domain_options",
+    sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("group", sa.String(64), primary_key=True),
+    sa.Column("option", sa.String(64), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    id=False,
+)
+"""`value` of a sensitive option is a text: its JSON, sealed as credentials are."""
+
+# -- options -------------------------------------------------------------------------------------------------------
+
+DEFAULTS: dict[str, dict[str, t.Any]] = {
+    "identity": {"driver": "sql", "list_limit": None},
+    "ldap": {
+        "url": "ldap://localhost", "user": None, "suffix": "cn=example,cn=com", "query_scope": "one", "page_size": 0,
+        "alias_dereferencing": "default", "debug_level": None, "chase_referrals": None,
+        "user_tree_dn": None, "user_filter": None, "user_objectclass": "inetOrgPerson", "user_id_attribute": "cn",
+        "user_name_attribute": "sn", "user_mail_attribute": "mail", "user_description_attribute": "description",
+        "user_pass_attribute": "userPassword", "user_enabled_attribute": "enabled", "user_enabled_invert": False,
+        "user_enabled_mask": 0, "user_enabled_default": "True", "user_attribute_ignore": ["default_project_id"],
+        "user_default_project_id_attribute": None, "user_enabled_emulation": False, "user_enabled_emulation_dn": None,
+        "user_enabled_emulation_use_group_config": False, "user_additional_attribute_mapping": [],
+        "group_tree_dn": None, "group_filter": None, "group_objectclass": "groupOfNames", "group_id_attribute": "cn",
+        "group_name_attribute": "ou", "group_members_are_ids": False, "group_member_attribute": "member",
+        "group_desc_attribute": "description", "group_attribute_ignore": [], "group_additional_attribute_mapping": [],
+        "tls_cacertfile": None, "tls_cacertdir": None, "use_tls": False, "tls_req_cert": "demand",
+        "use_pool": True, "pool_size": 10, "pool_retry_max": 3, "pool_retry_delay": 0.1, "pool_connection_timeout": -1,
+        "pool_connection_lifetime": 600, "use_auth_pool": True, "auth_pool_size": 100, "auth_pool_connection_lifetime": 60,
+    },
+}  # fmt: skip
+"""The options that may be set and shown, with the values that the real service has where nobody set them."""
+SENSITIVE = {("ldap", "password")}
+"""Options that may be set and are never shown."""
+COMPLIANCE = {"password_regex": None, "password_regex_description": None}
+"""What users may know of the demands on their passwords; there are none."""
+
+# -- policy --------------------------------------------------------------------------------------------------------
+
+GET = api.rule("identity:get_domain_config", ADMIN_OR_SYSTEM_READER, "Show a domain's configuration.")
+GET_COMPLIANCE = api.rule("identity:get_security_compliance_domain_config", "", "Show what is demanded of passwords.")
+GET_DEFAULT = api.rule("identity:get_domain_config_default", ADMIN_OR_SYSTEM_READER, "Show the defaults of domains' configuration.")
+CREATE = api.rule("identity:create_domain_config", ADMIN, "Set a domain's configuration.")
+UPDATE = api.rule("identity:update_domain_config", ADMIN, "Change a domain's configuration.")
+DELETE = api.rule("identity:delete_domain_config", ADMIN, "Delete a domain's configuration.")
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+Config = dict[str, t.Any]
+ALL = "/domains/{domain_id}/config"
+GROUP = ALL + "/{group}"
+OPTION = GROUP + "/{option}"
+
+
+@api.op("PUT", ALL, policy=CREATE, wrap="config", status=201, errors=(200, 404))
+def create(tx: Tx, request: Request, domain_id: str, body: Config) -> Reply:
+    """Set a domain's configuration, in place of any that it has."""
+    find_domain(tx, domain_id)
+    _check(body)
+    before = tx.delete(domain_options, domain_id=domain_id)
+    _set(tx, request, domain_id, body)
+    return Reply(_shown(_rows(tx, domain_id)), 200 if before else 201)
+
+
+@api.op("GET", ALL, policy=GET, reply="config", errors=(404,))
+@api.op("GET", GROUP, policy=GET, reply="config", errors=(404,))
+@api.op("GET", OPTION, policy=GET, reply="config", errors=(404,))
+def show(tx: Tx, request: Request, domain_id: str, group: str | None = None, option: str | None = None) -> dict:
+    """Show a domain's configuration, or a group or an option of it."""
+    _check_known(group, option)
+    config = _shown(_rows(tx, domain_id, group, option))
+    if not config:
+        raise _missing(domain_id, group, option)
+    return config[group] if group and option else config
+
+
+@api.op("PATCH", ALL, policy=UPDATE, wrap="config", errors=(404,))
+@api.op("PATCH", GROUP, policy=UPDATE, wrap="config", errors=(404,))
+@api.op("PATCH", OPTION, policy=UPDATE, wrap="config", errors=(404,))
+def update(tx: Tx, request: Request, domain_id: str, body: Config, group: str | None = None, option: str | None = None) -> dict:
+    """Change a domain's configuration, or a group or an option of it.
+
+    A group or an option that the path names must be in the body, alone, and must have been set before. The answer is
+    the whole configuration."""
+    find_domain(tx, domain_id)
+    config = {group: body} if group and option else body
+    _check(config)
+    if group is not None:
+        _check_narrow(config, group, option)
+        if not _rows(tx, domain_id, group, option):
+            raise _missing(domain_id, group, option)
+    _set(tx, request, domain_id, config)
+    return _shown(_rows(tx, domain_id))
+
+
+@api.op("DELETE", ALL, policy=DELETE, status=204, errors=(404,))
+@api.op("DELETE", GROUP, policy=DELETE, status=204, errors=(404,))
+@api.op("DELETE", OPTION, policy=DELETE, status=204, errors=(404,))
+def delete(tx: Tx, request: Request, domain_id: str, group: str | None = None, option: str | None = None) -> None:
+    """Delete a domain's configuration, or a group or an option of it."""
+    find_domain(tx, domain_id)
+    _check_known(group, option)
+    if not tx.delete(domain_options, **_where(domain_id, group, option)) and group is not None:
+        raise _missing(domain_id, group, option)
+
+
+@api.op("GET", ALL + "/security_compliance", policy=GET_COMPLIANCE, reply="config", errors=(404,))
+@api.op("GET", ALL + "/security_compliance/{option}", policy=GET_COMPLIANCE, reply="config", errors=(404,))
+def show_compliance(tx: Tx, request: Request, domain_id: str, option: str | None = None) -> dict:
+    """Show what is demanded of the passwords of the default domain's users, to any user."""
+    if domain_id != DEFAULT_DOMAIN:
+        raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported.")
+    if option is None:
+        return {"security_compliance": COMPLIANCE}
+    if option not in COMPLIANCE:
+        raise _invalid("Reading security compliance values other than password_regex and password_regex_description is not allowed.")
+    return {option: COMPLIANCE[option]}
+
+
+@api.op("GET", "/domains/config/default", policy=GET_DEFAULT, reply="config")
+@api.op("GET", "/domains/config/{group}/default", policy=GET_DEFAULT, reply="config")
+@api.op("GET", "/domains/config/{group}/{option}/default", policy=GET_DEFAULT, reply="config")
+def show_default(tx: Tx, request: Request, group: str | None = None, option: str | None = None) -> dict:
+    """Show the defaults of all options, of a group's or of one."""
+    _check_known(group, option)
+    if group is None:
+        return DEFAULTS
+    if option is None:
+        return {group: DEFAULTS[group]}
+    if option not in DEFAULTS[group]:
+        raise _invalid(f"Reading the default for option {option} in group {group} is not supported")
+    return {option: DEFAULTS[group][option]}
+
+
+# -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def _where(domain_id: str, group: str | None, option: str | None) -> dict[str, str]:
+    parts = {"domain_id": domain_id, "group": group, "option": option}
+    return {name: value for name, value in parts.items() if value is not None}
+
+
+def _rows(tx: Tx, domain_id: str, group: str | None = None, option: str | None = None) -> list[Row]:
+    return tx.rows(domain_options, order=domain_options.c.created_at, **_where(domain_id, group, option))
+
+
+def _shown(rows: list[Row]) -> Config:
+    """Options by group, without the sensitive ones."""
+    found: Config = {}
+    for row in rows:
+        if (row.group, row.option) not in SENSITIVE:
+            found.setdefault(row.group, {})[row.option] = row.value
+    return found
+
+
+def _set(tx: Tx, request: Request, domain_id: str, config: Config) -> None:
+    for group, options in config.items():
+        for option, value in options.items():
+            if (group, option) in SENSITIVE:
+                value = state(request.runtime).credential_keys.seal(msgspec.json.encode(value))
+            where = _where(domain_id, group, option)
+            if not tx.update(domain_options, where, value=value):
+                tx.insert(domain_options, **where, value=value)
+
+
+def _check(config: Config) -> None:
+    if not config:
+        raise _invalid("No options specified")
+    for group, options in config.items():
+        if not options or not isinstance(options, dict):
+            raise _invalid(f"The value of group {group} specified in the config should be a dictionary of options")
+        for option in options:
+            _check_known(group, option)
+
+
+def _check_known(group: str | None, option: str | None) -> None:
+    if group is not None and group not in DEFAULTS:
+        raise _invalid(f"Group {group} is not supported for domain specific configurations")
+    if group is not None and option is not None and option not in DEFAULTS[group] and (group, option) not in SENSITIVE:
+        raise _invalid(f"Option {option} in group {group} is not supported for domain specific configurations")
+
+
+def _check_narrow(config: Config, group: str, option: str | None) -> None:
+    """Raise Forbidden where the configuration has another group than this, or another option."""
+    if option is not None:
+        update = f"Trying to update {_named(group, option)}"
+        if len(config[group]) != 1:
+            raise _invalid(f"{update}, so that, and only that, option must be specified  in the config")
+        if option not in config[group]:
+            raise _invalid(f"{update}, but config provided contains option {next(iter(config[group]))} instead")
+    elif len(config) != 1:
+        raise _invalid(f"Trying to update group {group}, so that, and only that, group must be specified in the config")
+    elif group not in config:
+        raise _invalid(f"request to update group {group}, but config provided contains group {next(iter(config))} instead")
+
+
+def _invalid(reason: str) -> Forbidden:
+    return Forbidden(f"Invalid domain specific configuration: {reason}.")
+
+
+def _missing(domain_id: str, group: str | None, option: str | None) -> NotFound:
+    return NotFound(f"Could not find {_named(group, option)} in domain configuration for domain {domain_id}.")
+
+
+def _named(group: str | None, option: str | None) -> str:
+    return f"option {option} in group {group}" if option else f"group {group}" if group else "any options"
