@@ -6,18 +6,21 @@ import sqlalchemy as sa
 
 from ..kernel.db import Tx
 from .endpoints import endpoints, url_for
+from .project_endpoints import of_project
 from .services import services
 
 
 def catalog_of(tx: Tx, project_id: str | None, user_id: str | None) -> list[dict]:
-    """The catalog for a caller. An endpoint whose URL needs a project is left out for who has none."""
+    """The catalog for a caller. An endpoint whose URL needs a project is left out for who has none. For a project that
+    is associated with endpoints, only these are there, and the services that have any of them."""
+    wanted = {row.id for row in of_project(tx, project_id)} if project_id else set()
     found: dict[str, dict] = {}
     for row in tx.all(sa.select(services).where(services.c.enabled).order_by(services.c.type, services.c.id)):
         found[row.id] = {"id": row.id, "type": row.type, "name": row.name or "", "endpoints": []}
     ordered = sa.select(endpoints).where(endpoints.c.enabled).order_by(endpoints.c.region_id, endpoints.c.interface)
     for row in tx.all(ordered):
         url = url_for(row.url, project_id, user_id)
-        if url is not None and row.service_id in found:
+        if url is not None and row.service_id in found and (not wanted or row.id in wanted):
             entry = {"id": row.id, "interface": row.interface, "region": row.region_id, "region_id": row.region_id, "url": url}
             found[row.service_id]["endpoints"].append(entry)
-    return list(found.values())
+    return [service for service in found.values() if service["endpoints"] or not wanted]

@@ -13,6 +13,7 @@ from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
 from .attributes import Name, Text, given, same_id, taken
+from .endpoints import endpoints
 from .entities import find, shown
 from .listing import listed
 
@@ -60,33 +61,34 @@ ONE = ALL + "/{endpoint_group_id}"
 def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     """Create an endpoint group."""
     fields, _ = taken(body, GroupCreate, "endpoint_group")
+    if not fields.filters:
+        raise BadRequest("filters field is required and cannot be empty")
     _check(fields.filters)
     row = tx.insert(endpoint_groups, id=ids.new_hex(), name=fields.name, description=fields.description, filters=fields.filters)
-    return _view(request, row)
+    return view(request, row)
 
 
 @api.op("GET", ALL, policy=LIST, reply="endpoint_groups")
 def index(tx: Tx, request: Request) -> Page:
     """List endpoint groups."""
-    return listed(tx, request, endpoint_groups, lambda row: _view(request, row), ("name",))
+    return listed(tx, request, endpoint_groups, lambda row: view(request, row), ("name",))
 
 
 @api.op("GET", ONE, policy=GET, reply="endpoint_group", errors=(404,))
 def show(tx: Tx, request: Request, endpoint_group_id: str) -> dict:
     """Show an endpoint group."""
-    return _view(request, find_group(tx, endpoint_group_id))
+    return view(request, find_group(tx, endpoint_group_id))
 
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="endpoint_group", errors=(404,))
 def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.Any]) -> dict:
-    """Change an endpoint group."""
+    """Change an endpoint group. Filters that are given take the place of all that it had."""
     row = find_group(tx, endpoint_group_id)
     same_id(body, endpoint_group_id, "endpoint group")
     fields, _ = taken(body, GroupUpdate, "endpoint_group")
     values = given(fields)
     if "filters" in values:
         _check(values["filters"])
-        values["filters"] = row.filters | values["filters"]
     tx.update(endpoint_groups, row.id, **values)
     return show(tx, request, endpoint_group_id)
 
@@ -104,6 +106,11 @@ def find_group(tx: Tx, id: str) -> Row:
     return find(tx, endpoint_groups, id, "Endpoint Group")
 
 
+def matching(filters: dict[str, str]) -> sa.ColumnElement[bool]:
+    """Which endpoints are in a group with these filters."""
+    return sa.and_(sa.true(), *(endpoints.c[name] == value for name, value in filters.items()))
+
+
 def _check(filters: dict[str, str]) -> None:
     if unknown := filters.keys() - FILTERS:
         raise BadRequest(f"Invalid input for field/attribute filters: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FILTERS))}")
@@ -111,5 +118,5 @@ def _check(filters: dict[str, str]) -> None:
         raise BadRequest("Invalid input for field/attribute filters.interface: admin, internal or public")
 
 
-def _view(request: Request, row: Row) -> dict:
+def view(request: Request, row: Row) -> dict:
     return shown(request, "OS-EP-FILTER/endpoint_groups", row, "name", "description", "filters")

@@ -143,16 +143,9 @@ def test_ec2_credentials(cloud, admin, demo):
     assert demo.delete(f"{path}/{pair['access']}").status_code == 204 and demo.get(f"{path}/{pair['access']}").status_code == 404
 
 
-def test_consumers_and_endpoint_groups(admin):
+def test_consumers(admin):
     consumer = admin.post("/OS-OAUTH1/consumers", {"consumer": {"description": "d"}}).json()["consumer"]
     path = f"/OS-OAUTH1/consumers/{consumer['id']}"
     assert consumer["secret"] and "secret" not in admin.get(path).json()["consumer"]
     assert admin.patch(path, {"consumer": {"secret": "mine"}}).status_code == 400
     assert admin.delete(path).status_code == 204 and admin.get(path).status_code == 404
-    body = {"endpoint_group": {"name": "g", "filters": {"interface": "public"}}}
-    group = admin.post("/OS-EP-FILTER/endpoint_groups", body).json()["endpoint_group"]
-    path = f"/OS-EP-FILTER/endpoint_groups/{group['id']}"
-    changed = admin.patch(path, {"endpoint_group": {"filters": {"region_id": "RegionOne"}}}).json()["endpoint_group"]
-    assert changed["filters"] == {"interface": "public", "region_id": "RegionOne"}
-    assert admin.post("/OS-EP-FILTER/endpoint_groups", {"endpoint_group": {"name": "g", "filters": {"colour": "red"}}}).status_code == 400
-    assert admin("HEAD", path).status_code == 200 and admin.delete(path).status_code == 204
