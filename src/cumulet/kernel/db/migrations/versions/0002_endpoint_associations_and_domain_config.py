@@ -46,6 +46,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_identity_project_endpoint_groups_project_id"), ["project_id"], unique=False)
 
     op.create_table(
+        "identity_policy_associations",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=True),
+        sa.Column("policy_id", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_id", sa.String(length=64), nullable=True),
+        sa.Column("service_id", sa.String(length=64), nullable=True),
+        sa.Column("region_id", sa.String(length=255), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"], ["identity_endpoints.id"], name=op.f("fk_identity_policy_associations_endpoint_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["policy_id"], ["identity_policies.id"], name=op.f("fk_identity_policy_associations_policy_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["region_id"], ["identity_regions.id"], name=op.f("fk_identity_policy_associations_region_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["service_id"], ["identity_services.id"], name=op.f("fk_identity_policy_associations_service_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_policy_associations")),
+    )
+    with op.batch_alter_table("identity_policy_associations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_policy_associations_policy_id"), ["policy_id"], unique=False)
+
+    op.create_table(
         "identity_project_endpoints",
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=True),
@@ -68,6 +94,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_identity_project_endpoints_endpoint_id"))
 
     op.drop_table("identity_project_endpoints")
+    with op.batch_alter_table("identity_policy_associations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_policy_associations_policy_id"))
+
+    op.drop_table("identity_policy_associations")
     with op.batch_alter_table("identity_project_endpoint_groups", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_identity_project_endpoint_groups_project_id"))
 
