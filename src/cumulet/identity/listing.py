@@ -18,19 +18,23 @@ def listed(tx: Tx, request: Request, table: sa.Table, view: t.Callable[[Row], t.
            *where: sa.ColumnElement[bool]) -> Page:  # fmt: skip
     """The page that the request's query asks for. filters: columns that it may filter by, as in `name=x`,
     `enabled`, `name__icontains=x`; what else the query names is not looked at."""
-    statement = sa.select(table).where(*where)
+    statement = sa.select(table).where(*where, *matching(request, table, filters))
     limit = marker = None
     for key, value in request.query:
         if key == "limit":
             limit = _limit(value)
         elif key == "marker":
             marker = value
-        elif (clause := _clause(table, filters, key, value)) is not None:
-            statement = statement.where(clause)
     order = [("name", "asc")] if "name" in table.c else []
     most = request.runtime.config.page_limit if limit else UNPAGED
     rows, following = paged(tx, statement, table, order=order, limit=limit, marker=marker, most=most)
     return Page([view(row) for row in rows], following)
+
+
+def matching(request: Request, table: sa.Table, filters: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
+    """What the request's query asks of a table's rows."""
+    clauses = (_clause(table, filters, key, value) for key, value in request.query)
+    return [clause for clause in clauses if clause is not None]
 
 
 def of_own_domain(request: Request, table: sa.Table) -> list[sa.ColumnElement[bool]]:

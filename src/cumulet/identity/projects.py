@@ -12,13 +12,12 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import api, assignments, epoch
+from . import api, assignments, epoch, limit_models
 from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, taken
 from .entities import once, shown
 from .listing import asked, flag, listed, of_own_domain
 from .project_tags import READ, WRITE, Tags, target
 from .tree import (
-    DEEPEST,
     DEFAULT_DOMAIN,
     ancestors,
     change,
@@ -183,11 +182,11 @@ def _place(tx: Tx, request: Request, fields: ProjectCreate) -> tuple[str | None,
         raise BadRequest(f"Could not find domain: {domain_id}.")
     if parent is None:
         parent = domain
-    _check_parent(tx, parent, domain_id)
+    _check_parent(tx, parent, domain_id, limit_models.deepest(request.runtime.config.limit_model))
     return domain_id, parent.id
 
 
-def _check_parent(tx: Tx, parent: Row, domain_id: str) -> None:
+def _check_parent(tx: Tx, parent: Row, domain_id: str, deepest: int) -> None:
     if parent.is_domain and parent.id != domain_id:
         raise BadRequest(
             f"Cannot create project, the parent ({parent.id}) is acting as a domain, but this project's domain id "
@@ -202,7 +201,7 @@ def _check_parent(tx: Tx, parent: Row, domain_id: str) -> None:
     disabled = next((row for row in above if not row.enabled), None)
     if disabled is not None:
         raise BadRequest(f"cannot create a project in a branch containing a disabled project: {disabled.id}")
-    if len(above) > DEEPEST:
+    if len(above) > deepest:
         raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch.")
 
 

@@ -100,13 +100,14 @@ def update(tx: Tx, request: Request, region_id: str, body: dict[str, t.Any]) -> 
 
 @api.op("DELETE", "/regions/{region_id}", policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, region_id: str) -> None:
-    """Delete a region and those below it, where none has an endpoint."""
+    """Delete a region and those below it, where none has an endpoint or a registered limit."""
     find_region(tx, region_id)
     try:
         with tx.savepoint():
             tx.delete(regions, id=region_id)
     except Conflict:
-        raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated endpoints.") from None
+        why = "it or its child regions have associated endpoints or registered limits"
+        raise Forbidden(f"Unable to delete region {region_id} because {why}.") from None
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

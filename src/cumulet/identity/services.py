@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
+from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
@@ -93,8 +94,13 @@ def update(tx: Tx, request: Request, service_id: str, body: dict[str, t.Any]) ->
 
 @api.op("DELETE", "/services/{service_id}", policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, service_id: str) -> None:
-    """Delete a service with its endpoints."""
-    tx.delete(services, id=find_service(tx, service_id).id)
+    """Delete a service with its endpoints, where no limit is registered for it."""
+    find_service(tx, service_id)
+    try:
+        with tx.savepoint():
+            tx.delete(services, id=service_id)
+    except Conflict:
+        raise Forbidden(f"Unable to delete service {service_id} because it has registered limits.") from None
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

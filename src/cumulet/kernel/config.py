@@ -53,6 +53,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
     token_hours: t.Annotated[float, doc("Hours that a token lasts.", gt=0)] = 12
     bcrypt_rounds: t.Annotated[int, doc("Work factor of password hashes (power of two).", ge=4, le=18)] = 12
+    limit_model: t.Annotated[
+        t.Literal["flat", "strict_two_level"],
+        doc("How limits of projects and domains go together; strict_two_level: a project has no more than its domain."),
+    ] = "flat"
     cpu_ratio: t.Annotated[float, doc("Virtual processors offered for each real one.", gt=0)] = 16.0
     memory_ratio: t.Annotated[float, doc("Guest memory offered for each unit of real memory.", gt=0)] = 1.5
     disk_ratio: t.Annotated[float, doc("Guest disk offered for each unit of real disk.", gt=0)] = 1.0
