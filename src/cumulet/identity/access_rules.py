@@ -133,9 +133,16 @@ def _end(path: str, at: int) -> int:
 
 
 def refuse_delegated(request: Request) -> None:
-    """A trust lends what the trustor may do for a while; a credential made with it would outlive it."""
-    if request.context.trust_id is not None:
+    """A trust or an OAuth access token lends what somebody may do for a while; a credential made with it would outlive it."""
+    if request.context.trust_id is not None or request.context.extra.get("access_token_id"):
         raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
+
+
+def refuse_any_delegation(request: Request, what: str) -> None:
+    """Raise Forbidden for a token that is not its user's own doing, but got by a trust, an application credential or OAuth."""
+    context = request.context
+    if context.trust_id or context.app_credential_id or context.extra.get("access_token_id"):
+        raise Forbidden(f"Cannot {what} with a token issued via delegation.")
 
 
 def of_credentials(tx: Tx, ids: list[str]) -> dict[str, list[dict]]:

@@ -89,7 +89,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         refuse_restricted(request)
         parts = _ec2_blob(fields.blob)
         id = ec2_id(parts["access"])
-        if made_with := _delegation(request):
+        if made_with := delegation(request):
             blob = msgspec.json.encode(parts | made_with).decode()
     row = insert(tx, request.runtime, id, fields.user_id, fields.project_id, fields.type, blob, extra)
     return view(request, row)
@@ -99,7 +99,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
 def index(tx: Tx, request: Request) -> Page:
     """List the credentials that the caller may see."""
     where = [] if request.allows(LIST, {}) else [credentials.c.user_id == request.context.user_id]
-    if _delegation(request):
+    if delegation(request):
         where.append(credentials.c.project_id == request.context.project_id)
     return listed(tx, request, credentials, lambda row: view(request, row), ("user_id", "type"), *where)
 
@@ -167,16 +167,18 @@ def view(request: Request, row: Row) -> dict:
 
 
 def check_delegation(request: Request, project_id: str | None) -> None:
-    """What was got by a trust or an application credential reaches credentials of its own project alone."""
-    if _delegation(request) and project_id != request.context.project_id:
+    """What was got by a trust, an application credential or OAuth reaches credentials of its own project alone."""
+    if delegation(request) and project_id != request.context.project_id:
         action = "EC2 credential project does not match the project scope of the delegated token"
         raise Forbidden(request.api.forbidden.format(rule=action))
 
 
-def _delegation(request: Request) -> dict[str, str]:
-    """The trust or application credential that the caller's token is of."""
+def delegation(request: Request) -> dict[str, str]:
+    """The trust, application credential or OAuth access token that the caller's token is of."""
     context = request.context
-    pairs = {"trust_id": context.trust_id, "app_cred_id": context.app_credential_id}
+    pairs = {
+        "trust_id": context.trust_id, "app_cred_id": context.app_credential_id, "access_token_id": context.extra.get("access_token_id"),
+    }  # fmt: skip
     return {name: value for name, value in pairs.items() if value is not None}
 
 

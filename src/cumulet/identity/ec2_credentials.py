@@ -12,7 +12,7 @@ from ..kernel.errors import Unauthorized
 from ..kernel.http import OpenBody, Page, Request
 from . import NO_DOMAIN, api, users
 from .application_credentials import refuse_restricted
-from .credentials import blob_of, check_delegation, credentials, ec2_id, find_credential, insert
+from .credentials import blob_of, check_delegation, credentials, delegation, ec2_id, find_credential, insert
 from .tree import find_project
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def create(tx: Tx, request: Request, user_id: str, body: Ec2Create) -> dict:
     users.find_user(tx, user_id)
     project = find_project(tx, body.tenant_id)
     check_delegation(request, project.id)
-    keys = {"access": ids.new_hex(), "secret": ids.new_hex(), "trust_id": request.context.trust_id}
+    keys = {"access": ids.new_hex(), "secret": ids.new_hex(), "trust_id": None} | delegation(request)
     blob = msgspec.json.encode(keys).decode()
     return _view(request, insert(tx, request.runtime, ec2_id(str(keys["access"])), user_id, project.id, "ec2", blob, {}))
 
@@ -64,7 +64,7 @@ def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's pairs of keys."""
     users.find_user(tx, user_id)
     rows = tx.rows(credentials, user_id=user_id, type="ec2", order=credentials.c.created_at)
-    if request.context.trust_id or request.context.app_credential_id:
+    if delegation(request):
         rows = [row for row in rows if row.project_id == request.context.project_id]
     return Page([_view(request, row) for row in rows])
 

@@ -47,6 +47,7 @@ class Claims(msgspec.Struct, frozen=True):
     audit: list[str]
     trust_id: str | None = None
     app_credential_id: str | None = None
+    access_token_id: str | None = None
 
 
 class Repository:
@@ -142,6 +143,7 @@ class _Sealed(msgspec.Struct, array_like=True):
     audit: list[bytes]
     trust: bytes
     credential: bytes
+    access: bytes = b"t"
 
 
 _pack = msgspec.msgpack.Encoder()
@@ -155,7 +157,7 @@ def issue(keys: Repository, claims: Claims) -> str:
     sealed = _Sealed(
         VERSION, sum(1 << METHODS.index(method) for method in claims.methods), _short(claims.user_id), kind, _short(target),
         claims.issued, claims.expires, [base64.urlsafe_b64decode(one + "==") for one in claims.audit],
-        _short(claims.trust_id or ""), _short(claims.app_credential_id or ""),
+        _short(claims.trust_id or ""), _short(claims.app_credential_id or ""), _short(claims.access_token_id or ""),
     )  # fmt: skip
     return keys.seal(_pack.encode(sealed))
 
@@ -171,7 +173,7 @@ def read(keys: Repository, token: str) -> Claims:
     return Claims(
         [method for bit, method in enumerate(METHODS) if sealed.methods >> bit & 1], _long(sealed.user),
         (sealed.kind, _long(sealed.target)), sealed.issued, sealed.expires, [audit_id(one) for one in sealed.audit],
-        _long(sealed.trust) or None, _long(sealed.credential) or None,
+        _long(sealed.trust) or None, _long(sealed.credential) or None, _long(sealed.access) or None,
     )  # fmt: skip
 
 

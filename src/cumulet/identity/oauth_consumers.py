@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import BadRequest
+from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .attributes import Text, given, same_id, taken
-from .entities import find, shown
+from .entities import shown
 from .listing import listed
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -64,13 +64,13 @@ def index(tx: Tx, request: Request) -> Page:
 @api.op("GET", "/OS-OAUTH1/consumers/{consumer_id}", policy=GET, reply="consumer", errors=(404,))
 def show(tx: Tx, request: Request, consumer_id: str) -> dict:
     """Show a consumer."""
-    return _view(request, _find(tx, consumer_id))
+    return _view(request, find_consumer(tx, consumer_id))
 
 
 @api.op("PATCH", "/OS-OAUTH1/consumers/{consumer_id}", policy=UPDATE, wrap="consumer", errors=(404,))
 def update(tx: Tx, request: Request, consumer_id: str, body: dict[str, t.Any]) -> dict:
     """Change a consumer's description, and never its secret."""
-    row = _find(tx, consumer_id)
+    row = find_consumer(tx, consumer_id)
     same_id(body, consumer_id, "consumer")
     if "secret" in body:
         raise BadRequest("Cannot change consumer secret")
@@ -81,15 +81,19 @@ def update(tx: Tx, request: Request, consumer_id: str, body: dict[str, t.Any]) -
 
 @api.op("DELETE", "/OS-OAUTH1/consumers/{consumer_id}", policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, consumer_id: str) -> None:
-    """Delete a consumer."""
-    tx.delete(consumers, id=_find(tx, consumer_id).id)
+    """Delete a consumer; what users granted it, and the tokens that it got, end with it."""
+    tx.delete(consumers, id=find_consumer(tx, consumer_id).id)
+    epoch.bump(tx)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _find(tx: Tx, id: str) -> Row:
-    return find(tx, consumers, id, "Consumer")
+def find_consumer(tx: Tx, id: str) -> Row:
+    row = tx.get(consumers, id=id)
+    if row is None:
+        raise NotFound("Consumer not found")
+    return row
 
 
 def _view(request: Request, row: Row) -> dict:

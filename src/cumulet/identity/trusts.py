@@ -105,6 +105,8 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     fields, extra = taken(body, TrustCreate, "trust")
     request.enforce(CREATE, {"target.trust.trustor_user_id": fields.trustor_user_id})
     _refuse_credential(request)
+    if request.context.extra.get("access_token_id"):
+        raise Forbidden(request.api.forbidden.format(rule="Redelegation allowed for delegated by trust only"))
     if fields.project_id and not fields.roles:
         raise Forbidden(request.api.forbidden.format(rule="At least one role should be specified"))
     find_user(tx, fields.trustee_user_id)

@@ -49,6 +49,7 @@ class Identity(OpenBody):
     password: ByPassword | None = None
     token: ByToken | None = None
     application_credential: ByApplicationCredential | None = None
+    oauth1: dict | None = None
 
 
 class NamedProject(OpenBody):

@@ -47,6 +47,7 @@ def _context(tx: Tx, resolved: Resolved, token: str) -> Context:
     extra = {
         "methods": resolved.claims.methods,
         "token_roles": [{"id": role.id, "name": role.name} for role in resolved.roles],
+        "access_token_id": resolved.claims.access_token_id,
         "restricted": credential is not None and not credential.unrestricted,
         "access_rules": access_rules.of_credentials(tx, [credential.id])[credential.id] if credential else [],
         "token.domain.id": domain.id if domain else None,

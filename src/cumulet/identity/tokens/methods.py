@@ -1,4 +1,5 @@
-"""Finding out who asks for a token: by password, by another token, by an application credential.
+"""Finding out who asks for a token: by password, by another token, by an application credential, by an
+OAuth 1.0a signature.
 
 Each method first reads who is meant and the hash of their secret; the secret is checked afterwards, outside of any
 transaction, for that takes a quarter of a second.
@@ -12,17 +13,19 @@ import sqlalchemy as sa
 
 from ...kernel.db import Row, Tx
 from ...kernel.errors import Forbidden
+from ...kernel.http import Request
 from .. import tree
 from ..application_credentials import application_credentials
 from ..attributes import expecting
 from ..fernet import METHODS, BadToken, Claims
-from ..state import State
+from ..oauth_access_tokens import of_request
+from ..state import State, state
 from ..users import users
 from .body import Auth, ByApplicationCredential, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
 from .caller import lookup
 from .resolve import check_age, denied
 
-SUPPORTED = ("password", "token", "application_credential")
+SUPPORTED = ("password", "token", "application_credential", "oauth1")
 
 
 class Found(t.NamedTuple):
@@ -33,13 +36,10 @@ class Found(t.NamedTuple):
     hashed: str | None = None
     claims: Claims | None = None
     credential: Row | None = None
-
-    @property
-    def has_secret(self) -> bool:
-        return self.claims is None
+    access_token: Row | None = None
 
 
-def find(tx: Tx, held: State, auth: Auth) -> list[Found]:
+def find(tx: Tx, request: Request, auth: Auth) -> list[Found]:
     """What each method of a request says. Raises BadRequest for a method without its part, Unauthorized for a
     method that is none of ours."""
     identity = auth.identity
@@ -50,10 +50,7 @@ def find(tx: Tx, held: State, auth: Auth) -> list[Found]:
         part = getattr(identity, method)
         if part is None:
             raise expecting(method, "identity")
-        if isinstance(part, ByToken):
-            found.append(_by_token(tx, held, part))
-        else:
-            found.append(_by_password(tx, part) if isinstance(part, ByPassword) else _by_credential(tx, part))
+        found.append(_found(tx, request, part))
     if not found:
         raise denied()
     return found
@@ -103,6 +100,14 @@ def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
     return tree.domain_named(tx, named.name)
 
 
+def _found(tx: Tx, request: Request, part: t.Any) -> Found:
+    if isinstance(part, ByToken):
+        return _by_token(tx, state(request.runtime), part)
+    if isinstance(part, ByPassword):
+        return _by_password(tx, part)
+    return _by_credential(tx, part) if isinstance(part, ByApplicationCredential) else _by_signature(tx, request)
+
+
 def _by_password(tx: Tx, part: ByPassword) -> Found:
     if part.user.password is None:
         raise expecting("password", "user")
@@ -116,7 +121,7 @@ def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
     except BadToken:
         raise denied() from None
     check_age(resolved.claims)
-    if resolved.trust is not None or resolved.app_credential is not None:
+    if resolved.trust is not None or resolved.app_credential is not None or resolved.access_token is not None:
         raise Forbidden("You are not authorized to perform the requested action: rescope a scoped token.")
     return Found(resolved.claims.user_id, claims=resolved.claims)
 
@@ -136,3 +141,8 @@ def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
     if row is None:
         return Found(None, part.secret)
     return Found(row.user_id, part.secret, row.secret_hash, credential=row)
+
+
+def _by_signature(tx: Tx, request: Request) -> Found:
+    row = of_request(tx, request)
+    return Found(row.authorizing_user_id if row else None, access_token=row)

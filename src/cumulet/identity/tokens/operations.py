@@ -49,8 +49,8 @@ def _target(tx: Tx, request: Request) -> dict:
 async def create(request: Request, body: Auth) -> Reply:
     """Issue a token. Secrets are checked between two transactions; the second finds what the first found, or refuses."""
     db, held = request.runtime.db, state(request.runtime)
-    found = await db.read(lambda tx: methods.find(tx, held, body))
-    right = await asyncio.gather(*(held.passwords.check(one.secret or "", one.hashed) for one in found if one.has_secret))
+    found = await db.read(lambda tx: methods.find(tx, request, body))
+    right = await asyncio.gather(*(held.passwords.check(one.secret, one.hashed) for one in found if one.secret is not None))
     if not all(right):
         raise denied()
     lane = db.write if isinstance(body.scope, scope.Scope) and body.scope.trust else db.read
@@ -110,7 +110,7 @@ def _readable(tx: Tx, request: Request) -> Resolved:
 
 
 def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> tuple[str, dict]:
-    if methods.find(tx, state(request.runtime), auth) != found:
+    if methods.find(tx, request, auth) != found:
         raise denied()
     user, _ = enabled_user(tx, methods.check_same(found))
     used = methods.methods_of(auth, found)
@@ -130,13 +130,15 @@ def _claims(request: Request, user_id: str, used: list[str], where: Where, trust
     """A token ends when its time is up, and no later than what it was got with."""
     before = next((one.claims for one in found if one.claims is not None), None)
     credential = next((one.credential for one in found if one.credential is not None), None)
+    access = next((one.access_token for one in found if one.access_token is not None), None)
     now = times.micros(clock.now())
     ends = [before.expires if before else now + int(request.runtime.config.token_hours * 3600e6)]
-    ends += [times.micros(one.expires_at) for one in (trust, credential) if one is not None and one.expires_at]
+    ends += [times.micros(one.expires_at) for one in (trust, credential, access) if one is not None and one.expires_at]
     audit = [audit_id(os.urandom(16))]
     if before is not None:
         audit.append(before.audit[-1])
-    return Claims(used, user_id, where, now, min(ends), audit, trust.id if trust else None, credential.id if credential else None)
+    of = [one.id if one else None for one in (trust, credential, access)]
+    return Claims(used, user_id, where, now, min(ends), audit, *of)
 
 
 def _with_catalog(request: Request) -> bool:

@@ -27,6 +27,8 @@ def rendered(tx: Tx, request: Request, resolved: Resolved, with_catalog: bool) -
         body["OS-TRUST:trust"] = _trust(resolved.trust)
     if resolved.app_credential is not None:
         body["application_credential"] = _app_credential(tx, resolved.app_credential)
+    if resolved.access_token is not None:
+        body["OS-OAUTH1"] = {"access_token_id": resolved.access_token.id, "consumer_id": resolved.access_token.consumer_id}
     if with_catalog and resolved.scope != "u":
         body["catalog"] = catalog_of(tx, resolved.project.id if resolved.project else None, resolved.user.id)
     return body

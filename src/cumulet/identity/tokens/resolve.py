@@ -8,7 +8,7 @@ import typing as t
 from ...kernel import clock
 from ...kernel.db import Row, Tx
 from ...kernel.errors import ApiError, Unauthorized
-from .. import application_credentials, assignments, times, tree, trusts
+from .. import application_credentials, assignments, oauth_access_tokens, times, tree, trusts
 from ..fernet import Claims
 from ..revocations import is_revoked
 from ..users import find_user
@@ -26,6 +26,7 @@ class Resolved(t.NamedTuple):
     roles: list[Row]
     trust: Row | None
     app_credential: Row | None
+    access_token: Row | None
 
     @property
     def scope(self) -> str:
@@ -74,7 +75,7 @@ def enabled_project(tx: Tx, id: str) -> tuple[Row, Row]:
 def _resolve(tx: Tx, claims: Claims) -> Resolved:
     user, user_domain = _valid_user(tx, claims.user_id, claims)
     kind, target = claims.scope
-    project = domain = trust = credential = None
+    project = domain = trust = credential = access_token = None
     if kind == "p":
         project, domain = enabled_project(tx, target)
     elif kind == "d":
@@ -86,10 +87,14 @@ def _resolve(tx: Tx, claims: Claims) -> Resolved:
             user, user_domain = _valid_user(tx, trust.trustor_user_id, claims)
     elif claims.app_credential_id is not None:
         credential = _credential(tx, claims)
-        roles = _allowed(tx, credential)
+        roles = _allowed(tx, credential.user_id, credential.project_id, application_credentials.role_ids_of(tx, credential.id))
+    elif claims.access_token_id is not None:
+        access_token = oauth_access_tokens.find_access_token(tx, claims.access_token_id)
+        granted = {role.id for role in assignments.effective(tx, set(access_token.role_ids))}
+        roles = _allowed(tx, claims.user_id, access_token.project_id, granted)
     else:
         roles = _own(tx, claims.user_id, kind, target)
-    return Resolved(claims, user, user_domain, project, domain, roles, trust, credential)
+    return Resolved(claims, user, user_domain, project, domain, roles, trust, credential, access_token)
 
 
 def _valid_user(tx: Tx, id: str, claims: Claims) -> tuple[Row, Row]:
@@ -132,10 +137,9 @@ def _credential(tx: Tx, claims: Claims) -> Row:
     return row
 
 
-def _allowed(tx: Tx, credential: Row) -> list[Row]:
-    """The roles of an application credential that its user still has."""
-    allowed = application_credentials.role_ids_of(tx, credential.id)
-    own = assignments.roles_on(tx, credential.user_id, "project", credential.project_id)
+def _allowed(tx: Tx, user_id: str, project_id: str, allowed: set[str]) -> list[Row]:
+    """The roles of an application credential or an OAuth access token that its user still has."""
+    own = assignments.roles_on(tx, user_id, "project", project_id)
     return _some([role for role in own if role.id in allowed])
 
 

@@ -22,6 +22,9 @@ def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Ro
         if auth.scope is not None:
             raise Unauthorized("Error authenticating with application credential: Application credentials cannot request a scope.")
         return ("p", credential.project_id), None
+    access = next((one.access_token for one in found if one.access_token is not None), None)
+    if access is not None:
+        return ("p", access.project_id), None
     if isinstance(auth.scope, str) or (auth.scope is not None and auth.scope.unscoped is not None):
         return UNSCOPED, None
     if auth.scope is None:

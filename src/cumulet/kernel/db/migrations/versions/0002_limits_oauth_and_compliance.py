@@ -45,8 +45,69 @@ def upgrade() -> None:
         sa.UniqueConstraint("registered_limit_id", "domain_id", name="uq_identity_limits_registered_limit_id_domain_id"),
         sa.UniqueConstraint("registered_limit_id", "project_id", name="uq_identity_limits_registered_limit_id_project_id"),
     )
+    op.create_table(
+        "identity_oauth_access_tokens",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=True),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("authorizing_user_id", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.String(length=64), nullable=False),
+        sa.Column("role_ids", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["authorizing_user_id"],
+            ["identity_users.id"],
+            name=op.f("fk_identity_oauth_access_tokens_authorizing_user_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["consumer_id"], ["identity_oauth_consumers.id"], name=op.f("fk_identity_oauth_access_tokens_consumer_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["identity_projects.id"], name=op.f("fk_identity_oauth_access_tokens_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_oauth_access_tokens")),
+    )
+    with op.batch_alter_table("identity_oauth_access_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_oauth_access_tokens_authorizing_user_id"), ["authorizing_user_id"], unique=False)
+
+    op.create_table(
+        "identity_oauth_request_tokens",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=True),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=True),
+        sa.Column("secret", sa.String(length=64), nullable=False),
+        sa.Column("verifier", sa.String(length=8), nullable=True),
+        sa.Column("role_ids", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consumer_id"], ["identity_oauth_consumers.id"], name=op.f("fk_identity_oauth_request_tokens_consumer_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["identity_projects.id"], name=op.f("fk_identity_oauth_request_tokens_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["identity_users.id"], name=op.f("fk_identity_oauth_request_tokens_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_oauth_request_tokens")),
+    )
+    with op.batch_alter_table("identity_oauth_request_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_oauth_request_tokens_expires_at"), ["expires_at"], unique=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("identity_oauth_request_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_oauth_request_tokens_expires_at"))
+
+    op.drop_table("identity_oauth_request_tokens")
+    with op.batch_alter_table("identity_oauth_access_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_oauth_access_tokens_authorizing_user_id"))
+
+    op.drop_table("identity_oauth_access_tokens")
     op.drop_table("identity_limits")
     op.drop_table("identity_registered_limits")
