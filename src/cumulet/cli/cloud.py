@@ -76,7 +76,7 @@ def status(config: Config) -> int:
 
 def in_force(config: Config, layout: Layout) -> Config:
     """The settings of the cloud that runs, or last ran, in a directory."""
-    return msgspec.structs.replace(config, **last_settings(layout))
+    return msgspec.convert(msgspec.to_builtins(config) | last_settings(layout), Config)
 
 
 def sizes(layout: Layout) -> dict[Path, int]:
@@ -174,7 +174,7 @@ def _spec(config: Config, layout: Layout, listening: int, lock: int, parent: int
     return {
         "state": str(layout.state),
         "parent": parent,
-        "settings": msgspec.structs.asdict(config),
+        "settings": msgspec.to_builtins(config),
         "children": {
             "agent": {
                 "argv": [*python, "agent", "--data", str(layout.root)], "log": str(layout.log / "agent.log"),

@@ -146,7 +146,7 @@ def index_users(tx: Tx, request: Request, group_id: str) -> Page:
     """List the users in a group."""
     find_group(tx, group_id)
     inside = users.users.c.id.in_(sa.select(memberships.c.user_id).where(memberships.c.group_id == group_id))
-    where = [inside, *of_own_domain(request, users.users)]
+    where = [inside, *of_own_domain(request, users.users), *users.expiring(request)]
     return listed(tx, request, users.users, lambda row: users.view(request, row), ("domain_id", "enabled", "name"), *where)
 
 

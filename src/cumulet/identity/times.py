@@ -16,13 +16,18 @@ _MALFORMED = (
 
 def expiry(text: str) -> dt.datetime:
     """When something that a client makes ends. Raises BadRequest for what is no time, and for what is past."""
-    try:
-        moment = clock.parse(text)
-    except (ValueError, OverflowError):
-        raise BadRequest(f"Timestamp not in expected format. {_MALFORMED}") from None
+    moment = moment_told(text)
     if moment < clock.now():
         raise BadRequest(f"The 'expires_at' must not be before now. {_MALFORMED}")
     return moment
+
+
+def moment_told(text: str) -> dt.datetime:
+    """A moment in a client's words. Raises BadRequest for what is none."""
+    try:
+        return clock.parse(text)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"Timestamp not in expected format. {_MALFORMED}") from None
 
 
 def iso(moment: dt.datetime | None, zone: str = "Z") -> str | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import operator
+import re
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
 from ..kernel import clock, ids
+from ..kernel.config import SecurityCompliance
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import BadRequest, Unauthorized
+from ..kernel.errors import BadRequest
 from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import api, epoch
+from . import api, epoch, password_rules
 from .attributes import Id, Name, Text, given, same_id, taken
 from .entities import find, once, shown
 from .listing import listed, of_own_domain
 from .passwords import LONGEST
 from .state import state
+from .times import iso, moment_told
 from .tree import DEFAULT_DOMAIN, find_domain, projects
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -30,6 +34,11 @@ users = table(
     sa.Column("description", sa.Text),
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("password_hash", sa.String(128)),
+    sa.Column("password_expires_at", sa.DateTime),
+    sa.Column("password_chosen_at", sa.DateTime),
+    sa.Column("failed_auth_count", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failed_auth_at", sa.DateTime),
+    sa.Column("last_active_on", sa.Date),
     sa.Column("valid_from", sa.DateTime, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
@@ -38,7 +47,15 @@ users = table(
         "domain ID {domain_id}."
     },
 )
-"""`valid_from`: tokens issued before are worthless, for the user changed their password or was disabled since."""
+"""`valid_from`: tokens issued before are worthless, for the user changed their password or was disabled since.
+`password_chosen_at`: none where an administrator set the password. `last_active_on`: the day of the last login by password."""
+
+old_passwords = table(
+    "identity_old_passwords",
+    sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("password_hash", sa.String(128), nullable=False),
+)
+"""The passwords that users had before, as many as the rules ask for."""
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -54,7 +71,7 @@ class Options(Body):
     ignore_user_inactivity: bool | None | UnsetType = UNSET
     lock_password: bool | None | UnsetType = UNSET
     multi_factor_auth_enabled: bool | None | UnsetType = UNSET
-    multi_factor_auth_rules: list[list[str]] | None | UnsetType = UNSET
+    multi_factor_auth_rules: list[t.Annotated[list[str], msgspec.Meta(min_length=1)]] | None | UnsetType = UNSET
 
 
 class UserCreate(OpenBody):
@@ -75,11 +92,6 @@ class UserUpdate(OpenBody):
     enabled: bool | UnsetType = UNSET
     password: Password | None | UnsetType = UNSET
     options: Options | UnsetType = UNSET
-
-
-class PasswordChange(OpenBody):
-    original_password: Password
-    password: t.Annotated[Password, msgspec.Meta(min_length=1)]
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -119,17 +131,21 @@ def _own_domain(tx: Tx, request: Request) -> dict:
 async def create(request: Request, body: dict[str, t.Any]) -> dict:
     """Create a user, in the token's domain (or the default one) where the body names none."""
     fields, extra = taken(body, UserCreate, "user")
+    _check_options(fields.options)
     domain_id = fields.domain_id or request.context.domain_id or DEFAULT_DOMAIN
     request.enforce(CREATE, {"target.user.domain_id": fields.domain_id})
+    rules = request.runtime.config.security_compliance
+    if fields.password is not None:
+        password_rules.check_strength(fields.password, rules)
     hashed = await _hash(request, fields.password)
-    row = await request.runtime.db.write(lambda tx: _insert(tx, fields, extra, domain_id, hashed))
+    row = await request.runtime.db.write(lambda tx: _insert(tx, fields, extra, domain_id, hashed, rules))
     return view(request, row)
 
 
 @api.op("GET", "/users", policy=LIST, target=_own_domain, reply="users")
 def index(tx: Tx, request: Request) -> Page:
     """List users; with a token for a domain, that domain's alone."""
-    where = of_own_domain(request, users)
+    where = [*of_own_domain(request, users), *expiring(request)]
     return listed(tx, request, users, lambda row: view(request, row), ("domain_id", "enabled", "name"), *where)
 
 
@@ -144,8 +160,12 @@ async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
     """Change a user. A new password, or disabling them, ends the tokens they have."""
     same_id(body, user_id, "user")
     fields, extra = taken(body, UserUpdate, "user")
-    hashed = UNSET if fields.password is UNSET else await _hash(request, fields.password)
-    row = await request.runtime.db.write(lambda tx: _change(tx, user_id, fields, extra, hashed))
+    _check_options(fields.options)
+    rules, hashed = request.runtime.config.security_compliance, UNSET
+    if fields.password is not UNSET:
+        password_rules.check_strength(fields.password, rules)
+        hashed = await _hash(request, fields.password)
+    row = await request.runtime.db.write(lambda tx: _change(tx, user_id, fields, extra, hashed, rules))
     return view(request, row)
 
 
@@ -156,23 +176,6 @@ def delete(tx: Tx, request: Request, user_id: str) -> None:
     epoch.bump(tx)
 
 
-@api.op("POST", "/users/{user_id}/password", policy=None, wrap="user", status=204, errors=(401,))
-async def change_password(request: Request, user_id: str, body: PasswordChange) -> None:
-    """Change one's own password, knowing the old one; no token is asked for. It ends the tokens one has."""
-    db, passwords = request.runtime.db, state(request.runtime).passwords
-    row = await db.read(lambda tx: tx.get(users, id=user_id))
-    right = await passwords.check(body.original_password, row.password_hash if row else None)
-    if row is None or not right or not row.enabled:
-        raise Unauthorized("The request you have made requires authentication.")
-    if row.options.get("lock_password"):
-        raise BadRequest(
-            "Password validation error: You cannot change your password at this time due to password policy disallowing "
-            "password changes. Please contact your administrator to reset your password."
-        )
-    hashed = await passwords.hash(body.password)
-    await db.write(lambda tx: _replace_password(tx, row, hashed))
-
-
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
@@ -181,28 +184,90 @@ def find_user(tx: Tx, id: str) -> Row:
 
 
 def view(request: Request, row: Row) -> dict:
-    body = shown(request, "users", row, "name", "domain_id", "enabled", "options", password_expires_at=None)
+    enabled = row.enabled and not password_rules.idle(row, request.runtime.config.security_compliance)
+    expires = iso(row.password_expires_at, zone="")
+    body = shown(request, "users", row, "name", "domain_id", "options", enabled=enabled, password_expires_at=expires)
     for name in ("default_project_id", "description"):
         if getattr(row, name) is not None:
             body[name] = getattr(row, name)
     return body
 
 
+COMPARED = {"eq": operator.eq, "neq": operator.ne, "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+
+
+def expiring(request: Request) -> list[sa.ColumnElement[bool]]:
+    """What a query asks of when passwords expire, as in `password_expires_at=lt:2026-01-31T12:00:00Z`. Raises BadRequest."""
+    where = []
+    for key, value in request.query:
+        if key == "password_expires_at":
+            found = re.fullmatch(r"(?:([a-z]*):)?(.*)", value, re.DOTALL)
+            name, text = found.groups() if found else (None, value)
+            if name is not None and name not in COMPARED:
+                raise BadRequest(
+                    f"The given operator {name} is not valid. It must be one of the following: 'eq', 'neq', 'lt', 'lte', 'gt', or 'gte'."
+                )
+            where.append(COMPARED[name or "eq"](users.c.password_expires_at, moment_told(text)))
+    return where
+
+
+def new_password(tx: Tx, user: Row, hashed: str | None, options: dict, rules: SecurityCompliance, *, own: bool) -> dict[str, t.Any]:
+    """The values by which a user's row gets another password; the one before is kept for as long as the rules ask.
+    own: whether the user chose it."""
+    if user.password_hash is not None and rules.unique_last_password_count > 1:
+        tx.insert(old_passwords, user_id=user.id, password_hash=user.password_hash)
+    newest = sa.select(old_passwords.c.id).where(old_passwords.c.user_id == user.id).order_by(old_passwords.c.created_at.desc())
+    kept = [row.id for row in tx.all(newest.limit(max(0, rules.unique_last_password_count - 1)))]
+    tx.execute(old_passwords.delete().where(old_passwords.c.user_id == user.id, old_passwords.c.id.not_in(kept)))
+    ends = password_rules.expiry(options, rules, own=own) if hashed else None
+    return {"password_hash": hashed, "password_expires_at": ends, "password_chosen_at": clock.now() if own else None}
+
+
+def note_failure(tx: Tx, user_id: str, rules: SecurityCompliance) -> None:
+    """Count a wrong password, where it counts. What is past a lockout is the first again."""
+    user = tx.get(users, id=user_id)
+    if user is None or not password_rules.lockable(user, rules) or password_rules.locked(user, rules):
+        return
+    before = user.failed_auth_count if user.failed_auth_count < rules.lockout_failure_attempts else 0
+    tx.update(users, user_id, failed_auth_count=before + 1, failed_auth_at=clock.now())
+
+
+def unnoted(user: Row) -> bool:
+    """Whether a login by password says something new about a user."""
+    return bool(user.failed_auth_count) or user.last_active_on != clock.now().date()
+
+
+def note_login(tx: Tx, user_id: str) -> None:
+    tx.update(users, user_id, failed_auth_count=0, failed_auth_at=None, last_active_on=clock.now().date())
+
+
 async def _hash(request: Request, password: str | None) -> str | None:
     return None if password is None else await state(request.runtime).passwords.hash(password)
 
 
-def _insert(tx: Tx, fields: UserCreate, extra: dict, domain_id: str, hashed: str | None) -> Row:
+def _check_options(options: Options | UnsetType) -> None:
+    rules = UNSET if options is UNSET else options.multi_factor_auth_rules
+    for strings in [] if rules is UNSET or rules is None else [[repr(rule) for rule in rules], *rules]:
+        if len(set(strings)) < len(strings):
+            raise BadRequest(
+                "Invalid input for field/attribute user.options.multi_factor_auth_rules: must be a list of lists comprised of strings. "
+                "Sub-lists may not be duplicated. Strings in sub-lists may not be duplicated."
+            )
+
+
+def _insert(tx: Tx, fields: UserCreate, extra: dict, domain_id: str, hashed: str | None, rules: SecurityCompliance) -> Row:
     find_domain(tx, domain_id)
     _check_default_project(tx, fields.default_project_id)
+    options = given(fields.options)
+    expires = password_rules.expiry(options, rules, own=False) if hashed else None
     return tx.insert(
         users, id=ids.new_hex(), name=fields.name, domain_id=domain_id, default_project_id=fields.default_project_id,
         description=fields.description, enabled=fields.enabled, password_hash=hashed, valid_from=clock.now(),
-        options=given(fields.options), extra=extra,
+        password_expires_at=expires, options=options, extra=extra,
     )  # fmt: skip
 
 
-def _change(tx: Tx, user_id: str, fields: UserUpdate, extra: dict, hashed: str | None | UnsetType) -> Row:
+def _change(tx: Tx, user_id: str, fields: UserUpdate, extra: dict, hashed: str | None | UnsetType, rules: SecurityCompliance) -> Row:
     row = find_user(tx, user_id)
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
@@ -215,20 +280,14 @@ def _change(tx: Tx, user_id: str, fields: UserUpdate, extra: dict, hashed: str |
         options = row.options | given(fields.options)
         values["options"] = {name: value for name, value in options.items() if value is not None}
     if hashed is not UNSET:
-        values["password_hash"] = hashed
+        values |= new_password(tx, row, hashed, values.get("options", row.options), rules, own=False)
+    if values.get("enabled"):
+        values |= {"failed_auth_count": 0, "failed_auth_at": None, "last_active_on": clock.now().date()}
     if hashed is not UNSET or (row.enabled and values.get("enabled") is False):
         values["valid_from"] = clock.now()
     tx.update(users, user_id, **values, extra=row.extra | extra)
     epoch.bump(tx)
     return find_user(tx, user_id)
-
-
-def _replace_password(tx: Tx, row: Row, hashed: str) -> None:
-    """Unless another change came first: then the old password was no longer the one checked."""
-    where = {"id": row.id, "password_hash": row.password_hash}
-    if not tx.update(users, where, password_hash=hashed, valid_from=clock.now()):
-        raise Unauthorized("The request you have made requires authentication.")
-    epoch.bump(tx)
 
 
 def _check_default_project(tx: Tx, id: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 import typing as t
 from pathlib import Path
@@ -21,6 +22,30 @@ class ConfigError(Exception):
 def doc(text: str, **limits: t.Any) -> msgspec.Meta:
     """What a setting is for, in a sentence."""
     return msgspec.Meta(description=text, **limits)
+
+
+class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of users' passwords and of who logs in. The names are upstream's; nothing is asked unless it is set."""
+
+    lockout_failure_attempts: t.Annotated[int, doc("Wrong passwords in a row after which a user is locked out; 0: any number.", ge=0)] = 0
+    lockout_duration: t.Annotated[int, doc("Seconds for which they are.", ge=1)] = 1800
+    disable_user_account_days_inactive: t.Annotated[
+        int, doc("Days without a login by password after which a user is disabled, until an administrator enables them; 0: any.", ge=0)
+    ] = 0
+    password_expires_days: t.Annotated[int, doc("Days after which a password set from now on has to be changed; 0: never.", ge=0)] = 0
+    change_password_upon_first_use: t.Annotated[
+        bool, doc("Whether a password that an administrator set is good for nothing but choosing another.")
+    ] = False
+    unique_last_password_count: t.Annotated[int, doc("How many of their last passwords users may not choose again.", ge=0)] = 0
+    minimum_password_age: t.Annotated[int, doc("Days for which users keep a password that they chose.", ge=0)] = 0
+    password_regex: t.Annotated[str, doc("Python's regular expression that passwords match from their beginning; empty: any do.")] = ""
+    password_regex_description: t.Annotated[str, doc("What users are told who choose another, without a full stop.")] = ""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.password_regex)
+        except re.error as error:
+            raise ValueError(f"password_regex is no regular expression: {error}") from None
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +77,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     public_uplink: t.Annotated[str, doc("Interface to join to the external network; empty: this machine only.")] = ""
     tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
     token_hours: t.Annotated[float, doc("Hours that a token lasts.", gt=0)] = 12
+    security_compliance: t.Annotated[SecurityCompliance, doc("A table: what is asked of users' passwords and of who logs in.")] = (
+        SecurityCompliance()
+    )
     bcrypt_rounds: t.Annotated[int, doc("Work factor of password hashes (power of two).", ge=4, le=18)] = 12
     limit_model: t.Annotated[
         t.Literal["flat", "strict_two_level"],
@@ -107,7 +135,7 @@ def load(path: Path | None = None, environment: t.Mapping[str, str] = os.environ
 
 def _told(field: str, text: str) -> t.Any:
     """A setting as the environment has it: a table is JSON there."""
-    if not isinstance(getattr(Config(), field), dict):
+    if not isinstance(getattr(Config(), field), dict | msgspec.Struct):
         return text
     try:
         return json.loads(text)
@@ -123,10 +151,16 @@ def _convert(values: dict[str, t.Any], source: str) -> Config:
 
 
 def reference() -> str:
-    """Every setting as a Markdown table."""
-    hints = t.get_type_hints(Config, include_extras=True)
-    lines = ["| setting | default | what it is for |", "| --- | --- | --- |"]
-    for field in Config.__struct_fields__:
+    """Every setting as a Markdown table; those in a table of settings have its name before theirs."""
+    return "\n".join(["| setting | default | what it is for |", "| --- | --- | --- |", *_lines(Config(), "")]) + "\n"
+
+
+def _lines(defaults: msgspec.Struct, prefix: str) -> t.Iterator[str]:
+    hints = t.get_type_hints(type(defaults), include_extras=True)
+    for field in defaults.__struct_fields__:
         meta = next(m for m in hints[field].__metadata__ if isinstance(m, msgspec.Meta))
-        lines.append(f"| `{field}` | `{getattr(Config(), field)!r}` | {meta.description} |")
-    return "\n".join(lines) + "\n"
+        default = getattr(defaults, field)
+        table = isinstance(default, msgspec.Struct)
+        yield f"| `{prefix}{field}` | {'' if table else f'`{default!r}`'} | {meta.description} |"
+        if table:
+            yield from _lines(default, f"{prefix}{field}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cumulet.kernel.config import Config, ConfigError, load, reference
+from cumulet.kernel.config import Config, ConfigError, SecurityCompliance, load, reference
 
 
 def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path):
@@ -24,7 +24,8 @@ def test_without_a_file_defaults_hold(tmp_path: Path):
     ("text", "told"),
     [("hosts = 0", "hosts"), ('hosts = "many"', "hosts"), ("nothing = 1", "nothing"), ('listen = "here"', "listen"), ("= 1", "Invalid"),
      ('log_level = "loud"', "log_level"), ("simulated = 3", "simulated"), ('guest_uids = "0-9"', "guest_uids"),
-     ('guest_uids = "9-5"', "guest_uids")],
+     ('guest_uids = "9-5"', "guest_uids"), ("security_compliance.lockout_duration = 0", "lockout_duration"),
+     ("security_compliance.lockout = 1", "lockout"), ('security_compliance.password_regex = "("', "password_regex")],
 )  # fmt: skip
 def test_a_bad_file_is_told_by_its_path_and_setting(tmp_path: Path, text: str, told: str):
     path = tmp_path / "cumulet.toml"
@@ -41,6 +42,7 @@ def test_a_bad_variable_is_told_by_its_name():
 
 def test_a_variable_has_a_table_as_json():
     assert load(None, {"CUMULET_SIMULATED": '{"compute": {"vcpus": 3}}'}).simulated == {"compute": {"vcpus": 3}}
+    assert load(None, {"CUMULET_SECURITY_COMPLIANCE": '{"lockout_duration": 5}'}).security_compliance.lockout_duration == 5
     for text in ("vcpus=3", "[3]", ""):
         with pytest.raises(ConfigError, match="CUMULET_SIMULATED: "):
             load(None, {"CUMULET_SIMULATED": text})
@@ -55,5 +57,7 @@ def test_addresses_follow_from_settings():
 
 def test_the_reference_has_a_line_for_every_setting():
     lines = reference().splitlines()
-    assert [line.split("`")[1] for line in lines[2:]] == list(Config.__struct_fields__)
+    names = [line.split("`")[1] for line in lines[2:]]
+    assert [name for name in names if "." not in name] == list(Config.__struct_fields__)
+    assert {f"security_compliance.{name}" for name in SecurityCompliance.__struct_fields__} < set(names)
     assert all(line.rstrip("| ").endswith(".") for line in lines[2:]), "each is told in a sentence"

@@ -25,9 +25,14 @@ class NamedUser(OpenBody):
     name: Short | None = None
     domain: NamedDomain | None = None
     password: Secret | None = None
+    passcode: t.Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class ByPassword(OpenBody):
+    user: NamedUser
+
+
+class ByPasscode(OpenBody):
     user: NamedUser
 
 
@@ -50,6 +55,7 @@ class Identity(OpenBody):
     token: ByToken | None = None
     application_credential: ByApplicationCredential | None = None
     oauth1: dict | None = None
+    totp: ByPasscode | None = None
 
 
 class NamedProject(OpenBody):

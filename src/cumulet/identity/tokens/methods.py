@@ -1,5 +1,5 @@
 """Finding out who asks for a token: by password, by another token, by an application credential, by an
-OAuth 1.0a signature.
+OAuth 1.0a signature, by a one-time password.
 
 Each method first reads who is meant and the hash of their secret; the secret is checked afterwards, outside of any
 transaction, for that takes a quarter of a second.
@@ -19,13 +19,15 @@ from ..application_credentials import application_credentials
 from ..attributes import expecting
 from ..fernet import METHODS, BadToken, Claims
 from ..oauth_access_tokens import of_request
+from ..password_rules import locked
 from ..state import State, state
 from ..users import users
-from .body import Auth, ByApplicationCredential, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
+from . import totp
+from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
 from .caller import lookup
 from .resolve import check_age, denied
 
-SUPPORTED = ("password", "token", "application_credential", "oauth1")
+SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp")
 
 
 class Found(t.NamedTuple):
@@ -37,6 +39,10 @@ class Found(t.NamedTuple):
     claims: Claims | None = None
     credential: Row | None = None
     access_token: Row | None = None
+
+    @property
+    def by_password(self) -> bool:
+        return self.secret is not None and self.credential is None
 
 
 def find(tx: Tx, request: Request, auth: Auth) -> list[Found]:
@@ -64,19 +70,24 @@ def check_same(found: list[Found]) -> str:
     return str(names.pop())
 
 
-def methods_of(auth: Auth, found: list[Found]) -> list[str]:
-    """The methods of this request and, where it brings a token, those of that."""
+def methods_of(auth: Auth, found: list[Found], receipt: list[str]) -> list[str]:
+    """The methods of this request, those of its receipt and, where it brings a token, those of that."""
     before = [method for one in found if one.claims for method in one.claims.methods]
-    return [method for method in METHODS if method in {*auth.identity.methods, *before}]
+    return [method for method in METHODS if method in {*auth.identity.methods, *before, *receipt}]
 
 
-def check_factors(user: Row, methods: list[str]) -> None:
-    """Raise Unauthorized where an administrator asks for more than one method of this user, and not these."""
-    rules = user.options.get("multi_factor_auth_rules") or []
-    wanted = [set(rule) & set(METHODS) for rule in rules]
-    wanted = [rule for rule in wanted if rule]
-    if user.options.get("multi_factor_auth_enabled") and wanted and not any(rule <= set(methods) for rule in wanted):
-        raise denied()
+def rules_of(user: Row) -> list[set[str]]:
+    """The sets of methods one of which an administrator asks of a user; a method that there is not is not asked for."""
+    if not user.options.get("multi_factor_auth_enabled", True):
+        return []
+    rules = [set(rule) & set(SUPPORTED) for rule in user.options.get("multi_factor_auth_rules", [])]
+    return [rule for rule in rules if rule]
+
+
+def enough(user: Row, methods: list[str]) -> bool:
+    """Whether these methods are what an administrator asks of a user."""
+    rules = rules_of(user)
+    return not rules or any(rule <= set(methods) for rule in rules)
 
 
 def named_in_domain(tx: Tx, table: sa.Table, named: NamedUser | NamedProject, noun: str) -> Row | None:
@@ -104,15 +115,19 @@ def _found(tx: Tx, request: Request, part: t.Any) -> Found:
     if isinstance(part, ByToken):
         return _by_token(tx, state(request.runtime), part)
     if isinstance(part, ByPassword):
-        return _by_password(tx, part)
+        return _by_password(tx, request, part)
+    if isinstance(part, ByPasscode):
+        return _by_passcode(tx, request, part)
     return _by_credential(tx, part) if isinstance(part, ByApplicationCredential) else _by_signature(tx, request)
 
 
-def _by_password(tx: Tx, part: ByPassword) -> Found:
+def _by_password(tx: Tx, request: Request, part: ByPassword) -> Found:
+    """Of a user who is locked out, no password is the right one."""
     if part.user.password is None:
         raise expecting("password", "user")
     user = named_in_domain(tx, users, part.user, "user")
-    return Found(user.id if user else None, part.user.password, user.password_hash if user else None)
+    may_try = user is not None and not locked(user, request.runtime.config.security_compliance)
+    return Found(user.id if user else None, part.user.password, user.password_hash if user and may_try else None)
 
 
 def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
@@ -146,3 +161,10 @@ def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
 def _by_signature(tx: Tx, request: Request) -> Found:
     row = of_request(tx, request)
     return Found(row.authorizing_user_id if row else None, access_token=row)
+
+
+def _by_passcode(tx: Tx, request: Request, part: ByPasscode) -> Found:
+    if part.user.passcode is None:
+        raise expecting("passcode", "user")
+    user = named_in_domain(tx, users, part.user, "user")
+    return Found(user.id if user and totp.fits(tx, request.runtime, user.id, part.user.passcode) else None)

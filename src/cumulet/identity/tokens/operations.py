@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import typing as t
@@ -11,11 +10,11 @@ from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.errors import Forbidden, NotFound, Unauthorized
 from ...kernel.http import Reply, Request
-from .. import access_rules, api, revocations, times, trusts
+from .. import access_rules, api, password_rules, revocations, times, trusts, users
 from ..fernet import BadToken, Claims, Where, audit_id, issue
 from ..listing import asked, is_true
 from ..state import state
-from . import methods, scope
+from . import methods, receipts, scope
 from .body import Auth
 from .caller import lookup
 from .render import rendered
@@ -47,15 +46,17 @@ def _target(tx: Tx, request: Request) -> dict:
 
 @api.op("POST", "/auth/tokens", policy=None, wrap="auth", reply="token", status=201, errors=(401, 403, 404))
 async def create(request: Request, body: Auth) -> Reply:
-    """Issue a token. Secrets are checked between two transactions; the second finds what the first found, or refuses."""
-    db, held = request.runtime.db, state(request.runtime)
+    """Issue a token. Secrets are checked between two transactions; the second finds what the first found, or refuses.
+    Who proved who they are, but not by all the methods asked of them, gets 401 and a receipt."""
+    db = request.runtime.db
     found = await db.read(lambda tx: methods.find(tx, request, body))
-    right = await asyncio.gather(*(held.passwords.check(one.secret, one.hashed) for one in found if one.secret is not None))
-    if not all(right):
-        raise denied()
+    await _check_secrets(request, found)
     lane = db.write if isinstance(body.scope, scope.Scope) and body.scope.trust else db.read
-    token, shown = await lane(lambda tx: _issue(tx, request, body, found))
-    return Reply(shown, headers={"X-Subject-Token": token, "Vary": "X-Auth-Token"})
+    issued = await lane(lambda tx: _issue(tx, request, body, found))
+    if issued.new_login is not None:
+        user_id = issued.new_login
+        await db.write(lambda tx: users.note_login(tx, user_id))
+    return issued.reply
 
 
 @api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
@@ -109,20 +110,47 @@ def _readable(tx: Tx, request: Request) -> Resolved:
     return resolved
 
 
-def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> tuple[str, dict]:
+class Issued(t.NamedTuple):
+    reply: t.Any
+    """A token's, or a receipt's Response, which is no token."""
+    new_login: str | None
+    """Whose login by password is to be noted."""
+
+
+async def _check_secrets(request: Request, found: list[methods.Found]) -> None:
+    """Raise Unauthorized where a secret is not right. Wrong passwords are counted, where the rules ask for it, save those
+    of users who are locked out already, or have none: for them, no password is right."""
+    checker, rules = state(request.runtime).passwords, request.runtime.config.security_compliance
+    wrong = [one for one in found if one.secret is not None and not await checker.check(one.secret, one.hashed)]
+    for one in wrong:
+        if one.by_password and one.hashed is not None and rules.lockout_failure_attempts:
+            await request.runtime.db.write(lambda tx, id=str(one.user_id): users.note_failure(tx, id, rules))
+    if wrong:
+        raise denied()
+
+
+def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> Issued:
     if methods.find(tx, request, auth) != found:
         raise denied()
-    user, _ = enabled_user(tx, methods.check_same(found))
-    used = methods.methods_of(auth, found)
-    methods.check_factors(user, used)
+    user, domain = enabled_user(tx, methods.check_same(found))
+    if password_rules.idle(user, request.runtime.config.security_compliance):
+        raise denied()
+    by_password = any(one.by_password for one in found)
+    if by_password:
+        password_rules.refuse_expired(user)
+    new_login = user.id if by_password and users.unnoted(user) else None
+    used = methods.methods_of(auth, found, receipts.methods_before(request, user.id))
+    if not methods.enough(user, used):
+        return Issued(receipts.answer(request, user, domain, used), new_login)
     where, trust = scope.choose(tx, auth, user, found)
     if trust is not None:
         if trust.trustee_user_id != user.id:
             raise Forbidden(request.api.forbidden.format(rule="User is not a trustee."))
         trusts.use(tx, trust)
     claims = _claims(request, user.id, used, where, trust, found)
-    resolved = resolve(tx, claims)
-    return issue(state(request.runtime).token_keys, claims), rendered(tx, request, resolved, _with_catalog(request))
+    body = rendered(tx, request, resolve(tx, claims), _with_catalog(request))
+    token = issue(state(request.runtime).token_keys, claims)
+    return Issued(Reply(body, headers={"X-Subject-Token": token, "Vary": "X-Auth-Token"}), new_login)
 
 
 def _claims(request: Request, user_id: str, used: list[str], where: Where, trust: t.Any,

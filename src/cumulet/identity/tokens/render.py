@@ -17,7 +17,7 @@ def rendered(tx: Tx, request: Request, resolved: Resolved, with_catalog: bool) -
     body: dict[str, t.Any] = {
         "methods": claims.methods,
         "user": {"id": resolved.user.id, "name": resolved.user.name, "domain": _named(resolved.user_domain),
-                 "password_expires_at": None},
+                 "password_expires_at": times.iso(resolved.user.password_expires_at, zone="")},
         "audit_ids": claims.audit,
         "expires_at": times.iso(times.moment(claims.expires)),
         "issued_at": times.iso(times.moment(claims.issued)),

@@ -99,8 +99,39 @@ def upgrade() -> None:
     with op.batch_alter_table("identity_oauth_request_tokens", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_identity_oauth_request_tokens_expires_at"), ["expires_at"], unique=False)
 
+    op.create_table(
+        "identity_old_passwords",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=True),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("password_hash", sa.String(length=128), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["identity_users.id"], name=op.f("fk_identity_old_passwords_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_old_passwords")),
+    )
+    with op.batch_alter_table("identity_old_passwords", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_old_passwords_user_id"), ["user_id"], unique=False)
+
+    with op.batch_alter_table("identity_users", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("password_expires_at", sa.DateTime(), nullable=True))
+        batch_op.add_column(sa.Column("password_chosen_at", sa.DateTime(), nullable=True))
+        batch_op.add_column(sa.Column("failed_auth_count", sa.Integer(), server_default="0", nullable=False))
+        batch_op.add_column(sa.Column("failed_auth_at", sa.DateTime(), nullable=True))
+        batch_op.add_column(sa.Column("last_active_on", sa.Date(), nullable=True))
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("identity_users", schema=None) as batch_op:
+        batch_op.drop_column("last_active_on")
+        batch_op.drop_column("failed_auth_at")
+        batch_op.drop_column("failed_auth_count")
+        batch_op.drop_column("password_chosen_at")
+        batch_op.drop_column("password_expires_at")
+
+    with op.batch_alter_table("identity_old_passwords", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_old_passwords_user_id"))
+
+    op.drop_table("identity_old_passwords")
     with op.batch_alter_table("identity_oauth_request_tokens", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_identity_oauth_request_tokens_expires_at"))
 
