@@ -6,7 +6,7 @@ import base64
 import hmac
 import re
 import typing as t
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 from urllib.request import parse_http_list
 
 from ..kernel import clock
@@ -19,7 +19,7 @@ METHOD = "HMAC-SHA1"
 WINDOW = 600
 """Seconds that a request's timestamp may differ from this host's clock."""
 MANDATORY = ("oauth_signature", "oauth_consumer_key", "oauth_nonce", "oauth_timestamp", "oauth_signature_method")
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def told(request: Request, *names: str) -> dict[str, str]:
@@ -61,12 +61,13 @@ def signed(request: Request, oauth: dict[str, str], consumer_secret: str, token_
 
 
 def base_string(method: str, url: str, pairs: t.Iterable[tuple[str, str]]) -> str:
-    """What is signed (section 3.4.1). url: without a query."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port and parts.port != DEFAULT_PORTS.get(parts.scheme) else "")
+    """What is signed (section 3.4.1). url: without a query; its host may be any text that a client calls this one."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    host = host.lower().removesuffix(DEFAULT_PORTS.get(scheme, ""))
     encoded = sorted((_encoded(name), _encoded(value)) for name, value in pairs)
     said = "&".join(f"{name}={value}" for name, value in encoded)
-    return "&".join(_encoded(part) for part in (method.upper(), f"{parts.scheme}://{host}{parts.path}", said))
+    return "&".join(_encoded(part) for part in (method.upper(), f"{scheme}://{host}{slash}{path}", said))
 
 
 def signature(text: str, consumer_secret: str, token_secret: str) -> str:

@@ -36,8 +36,9 @@ class Program:
         header = 'OAuth realm="", ' + ", ".join(f'{name}="{quote(value, safe="~")}"' for name, value in oauth.items())
         return self.stranger.post(path + query, body, headers={"Authorization": header} | (headers or {}))
 
-    def ask(self, project: str, **more):
-        return self.send("/OS-OAUTH1/request_token", headers={"Requested-Project-Id": project}, **({"callback": "oob"} | more))
+    def ask(self, project: str, host: str = "cloud", **more):
+        headers = {"Requested-Project-Id": project, "Host": host}
+        return self.send("/OS-OAUTH1/request_token", headers=headers, **({"callback": "oob"} | more))
 
     def request_token(self, project: str) -> tuple[str, str]:
         return _pair(self.ask(project))
@@ -180,6 +181,8 @@ def test_asking(cloud, admin, program, project):
     for header in ("", "Basic abc", "OAuth oauth_consumer_key", 'OAuth oauth_consumer_key="%00"', 'OAuth a="1", a="1"', "OAuth a="):
         answer = cloud.stranger(cloud.base).post("/OS-OAUTH1/request_token", headers={"Authorization": header})
         assert answer.status_code == 400, header
+    for host in ("cloud:99999", "[", "cloud:port"):
+        assert program.ask(project, host=host).status_code == 401
     assert admin.get("/OS-OAUTH1/request_token").status_code == 405
 
 
