@@ -51,8 +51,8 @@ DEFAULTS: dict[str, dict[str, t.Any]] = {
 """The options that may be set and shown, with the values that the real service has where nobody set them."""
 SENSITIVE = {("ldap", "password")}
 """Options that may be set and are never shown."""
-COMPLIANCE = {"password_regex": None, "password_regex_description": None}
-"""What users may know of the demands on their passwords; there are none."""
+COMPLIANCE = ("password_regex", "password_regex_description")
+"""What users may know of the demands on their passwords."""
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
@@ -129,11 +129,12 @@ def show_compliance(tx: Tx, request: Request, domain_id: str, option: str | None
     """Show what is demanded of the passwords of the default domain's users, to any user."""
     if domain_id != DEFAULT_DOMAIN:
         raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported.")
+    demanded = {name: getattr(request.runtime.config.security_compliance, name) or None for name in COMPLIANCE}
     if option is None:
-        return {"security_compliance": COMPLIANCE}
+        return {"security_compliance": demanded}
     if option not in COMPLIANCE:
         raise _invalid("Reading security compliance values other than password_regex and password_regex_description is not allowed.")
-    return {option: COMPLIANCE[option]}
+    return {option: demanded[option]}
 
 
 @api.op("GET", "/domains/config/default", policy=GET_DEFAULT, reply="config")

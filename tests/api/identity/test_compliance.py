@@ -252,3 +252,9 @@ def test_bad_rules_about_methods(admin, rules_):
     body = {"user": {"name": "u", "options": {"multi_factor_auth_rules": rules_}}}
     answer = admin.post("/users", body)
     assert answer.status_code == 400 and "multi_factor_auth_rules" in answer.json()["error"]["message"]
+
+
+def test_users_may_know_what_their_passwords_have_to_be_like(demo, rules):
+    demands = {"password_regex": "^x", "password_regex_description": "It begins with x"}
+    rules(**demands)
+    assert demo.get("/domains/default/config/security_compliance").json()["config"] == {"security_compliance": demands}
