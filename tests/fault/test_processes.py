@@ -94,7 +94,7 @@ def cloud(request: pytest.FixtureRequest) -> t.Iterator[ProcessCloud]:
         yield made
 
 
-@pytest.mark.parametrize(("cloud", "death"), cases(), indirect=["cloud"])
+@pytest.mark.parametrize(("cloud", "death"), cases(), indirect=["cloud"], scope="module")
 def test_work_outlives_the_processes_that_do_it(death: Death, cloud: ProcessCloud):
     actor = Actor(cloud)
     scene = SCENES[death.saga, death.variant](actor)
