@@ -36,6 +36,12 @@ def same_id(body: dict[str, t.Any], id: str, kind: str) -> None:
         raise BadRequest(f"Cannot change {kind} ID")
 
 
+def check_chosen_id(id: str) -> None:
+    """Raise BadRequest where the id that a client chose for what it creates is longer than ids may be."""
+    if len(id) > 64:
+        raise BadRequest(f"Invalid input for field/attribute id: {id!r} is too long: ids have at most 64 characters")
+
+
 def refuse_immutable(options: dict, new: t.Any, id: str, kind: str, verb: str = "update") -> None:
     """Raise Forbidden where the resource is marked immutable, unless this takes the mark off."""
     if options.get("immutable") and not (isinstance(new, dict) and new.get("immutable") in (False, None) and "immutable" in new):

@@ -38,6 +38,7 @@ def show_catalog(tx: Tx, request: Request) -> dict:
     return {"catalog": catalog, "links": {"self": request.url}}
 
 
+@api.op("GET", "/OS-FEDERATION/projects", policy=PROJECTS, reply="projects")
 @api.op("GET", "/auth/projects", policy=PROJECTS, reply="projects")
 def index_projects(tx: Tx, request: Request) -> Page:
     """List the enabled projects on which the caller has a role."""
@@ -51,6 +52,7 @@ def index_user_projects(tx: Tx, request: Request, user_id: str) -> Page:
     return _projects(tx, request, user_id)
 
 
+@api.op("GET", "/OS-FEDERATION/domains", policy=DOMAINS, reply="domains")
 @api.op("GET", "/auth/domains", policy=DOMAINS, reply="domains")
 def index_domains(tx: Tx, request: Request) -> Page:
     """List the enabled domains on which the caller has a role."""
