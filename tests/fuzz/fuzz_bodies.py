@@ -1,6 +1,7 @@
 """Requests that work: what a fuzzer starts from where a schema says little.
 
-A text like `@networks` stands for the id of one that is there, `{key}` for what the path has there. A list is a choice.
+A text like `@networks` stands for the id of one that is there (`@file`: of what has had its file), `{key}` for what the path
+has there. A list is a choice.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import typing as t
 NET, IMG, CMP, VOL, IDN, PLC = "/network/v2.0", "/image/v2", "/compute/v2.1", "/volume/v3/{project_id}", "/identity/v3", "/placement"
 
 FIRST: dict[str, t.Any] = {
-    f"{IDN}/domains": {"domain": {"name": "#", "enabled": True, "description": "d"}},
+    f"{IDN}/domains": [{"domain": {"name": "#", "enabled": enabled, "description": "d"}} for enabled in (True, False)],
     f"{IDN}/projects": {"project": {"name": "#", "domain_id": "default", "enabled": True, "tags": ["t"], "is_domain": False, "mine": 1}},
     f"{IDN}/users": {"user": {"name": "#", "domain_id": "default", "default_project_id": "@projects", "password": "pw", "enabled": True,
                               "email": "a@b", "options": {"ignore_password_expiry": True}}},
@@ -44,9 +45,11 @@ FIRST: dict[str, t.Any] = {
                                   "dns_nameservers": ["1.1.1.1"], "allocation_pools": [{"start": "10.@.0.10", "end": "10.@.0.90"}],
                                   "host_routes": [{"destination": "1.0.0.0/8", "nexthop": "10.@.0.9"}]}},
     f"{NET}/security-groups": {"security_group": {"name": "s", "description": "d"}},
-    f"{NET}/ports": {"port": {"network_id": "@networks", "name": "p", "fixed_ips": [{"subnet_id": "@subnets"}], "security_groups": ["@security-groups"],
-                              "allowed_address_pairs": [{"ip_address": "10.9.0.0/24"}], "extra_dhcp_opts": [{"opt_name": "a", "opt_value": "b"}],
-                              "mac_address": "fa:16:3e:00:00:01", "binding:vnic_type": "normal", "device_owner": "compute:x", "device_id": "d"}},
+    f"{NET}/ports": [
+        {"port": {"network_id": "@networks", "name": "p", "security_groups": ["@security-groups"], "admin_state_up": True, "device_owner": "d",
+                  "allowed_address_pairs": [{"ip_address": "10.9.0.0/24"}], "extra_dhcp_opts": [{"opt_name": "a", "opt_value": "b"}]}},
+        {"port": {"network_id": "@networks", "fixed_ips": [{"subnet_id": "@subnets"}], "mac_address": "fa:16:3e:00:00:01",
+                  "binding:vnic_type": "normal", "device_owner": "compute:x", "device_id": "d"}}],
     f"{NET}/routers": {"router": {"name": "r", "admin_state_up": True, "external_gateway_info": {"network_id": "@external"}}},
     f"{NET}/floatingips": {"floatingip": {"floating_network_id": "@external", "description": "f"}},
     f"{NET}/security-group-rules": {"security_group_rule": {"security_group_id": "@security-groups", "direction": "ingress", "protocol": "tcp",
@@ -57,22 +60,23 @@ FIRST: dict[str, t.Any] = {
     f"{CMP}/flavors": [{"flavor": {"name": "#", "ram": 512, "vcpus": 1, "disk": 1, "swap": 0, "os-flavor-access:is_public": public}} for public in (True, False)],
     f"{CMP}/os-aggregates": {"aggregate": {"name": "#", "availability_zone": None}},
     f"{CMP}/os-server-groups": {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
-    f"{CMP}/servers": {"server": {"name": "s", "flavorRef": "1", "imageRef": "@images", "networks": [{"uuid": "@networks"}],
-                                  "metadata": {"a": "b"}, "tags": ["t"], "user_data": "eA==", "min_count": 1, "max_count": 2,
-                                  "security_groups": [{"name": "default"}], "description": "d"}},
+    f"{CMP}/servers": [{"server": {"name": "s", "flavorRef": flavor, "imageRef": "@file", "networks": [{"uuid": "@networks"}], "metadata": {"a": "b"},
+                                   "tags": ["t"], "user_data": "eA==", "security_groups": [{"name": "default"}], "description": "d", **more}}
+                       for flavor, more in (("1", {}), ("@flavors", {}), ("@flavors", {"min_count": 1, "max_count": 2}))],
     f"{CMP}/servers/{{id}}/os-interface": {"interfaceAttachment": {"net_id": "@networks"}},
     f"{CMP}/servers/{{id}}/os-volume_attachments": {"volumeAttachment": {"volumeId": "@volumes"}},
     f"{CMP}/servers/{{id}}/metadata": {"metadata": {"k": "v"}},
-    f"{VOL}/types": [{"volume_type": {"name": "#", "extra_specs": {"a": "b"}, "os-volume-type-access:is_public": public}} for public in (True, False)],
-    f"{VOL}/volumes": {"volume": {"size": 1, "name": "v", "metadata": {"a": "b"}, "description": "d"}},
+    f"{VOL}/types": [{"volume_type": {"name": "#", "extra_specs": {"x:a": "b"}, "os-volume-type-access:is_public": public}} for public in (True, False)],
+    f"{VOL}/group_types": {"group_type": {"name": "#", "is_public": True}},
+    f"{VOL}/groups": {"group": {"group_type": "@group_types", "volume_types": ["@types"], "name": "g"}},
+    f"{VOL}/volumes": [{"volume": {"size": 1, "name": "v", "metadata": {"a": "b"}, "description": "d"}},
+                       {"volume": {"size": 1, "volume_type": "@types", "group_id": "@groups"}}],
     f"{VOL}/snapshots": {"snapshot": {"volume_id": "@volumes", "name": "s", "force": True, "metadata": {}}},
     f"{VOL}/backups": {"backup": {"volume_id": "@volumes", "name": "b", "force": True, "incremental": False}},
     f"{VOL}/attachments": {"attachment": {"instance_uuid": "@servers", "volume_uuid": "@volumes", "connector": {"host": "h", "initiator": "i"}}},
     f"{VOL}/volume-transfers": {"transfer": {"volume_id": "@volumes", "name": "t"}},
     f"{VOL}/os-volume-transfer": {"transfer": {"volume_id": "@volumes", "name": "t"}},
     f"{VOL}/qos-specs": {"qos_specs": {"name": "#", "consumer": "front-end", "x": "y"}},
-    f"{VOL}/group_types": {"group_type": {"name": "#", "is_public": True}},
-    f"{VOL}/groups": {"group": {"group_type": "@group_types", "volume_types": ["@types"], "name": "g"}},
     f"{VOL}/group_snapshots": {"group_snapshot": {"group_id": "@groups", "name": "g"}},
     f"{NET}/metering/metering-labels": {"metering_label": {"name": "m", "description": "d", "shared": False}},
     f"{NET}/metering/metering-label-rules": {"metering_label_rule": {"metering_label_id": "@metering-labels", "direction": "ingress",
@@ -87,7 +91,7 @@ FIRST: dict[str, t.Any] = {
     f"{CMP}/os-server-external-events": {"events": [{"name": "network-changed", "server_uuid": "@servers", "tag": "x"}]},
     f"{CMP}/servers/{{id}}/remote-consoles": {"remote_console": {"protocol": "vnc", "type": "novnc"}},
     f"{VOL}/types/{{id}}/encryption": {"encryption": {"provider": "luks", "key_size": 256, "cipher": "aes-xts-plain64", "control_location": "front-end"}},
-    f"{VOL}/types/{{id}}/extra_specs": {"extra_specs": {"a": "b"}},
+    f"{VOL}/types/{{id}}/extra_specs": {"extra_specs": {"x:a": "b"}},
     f"{VOL}/group_types/{{id}}/group_specs": {"group_specs": {"a": "b"}},
     f"{VOL}/backups/{{id}}/restore": {"restore": {"volume_id": "@volumes"}},
     f"{VOL}/manageable_volumes": {"volume": {"host": "simulated-0001@cumulet", "ref": {"source-name": "x"}, "name": "m"}},
@@ -165,6 +169,7 @@ OTHERS: dict[tuple[str, str], t.Any] = {
     ("PUT", f"{CMP}/os-aggregates/{{id}}"): {"aggregate": {"name": "#"}},
     ("PUT", f"{CMP}/flavors/{{id}}"): {"flavor": {"description": "d"}},
     ("PUT", f"{CMP}/flavors/{{id}}/os-extra_specs/{{key}}"): {"{key}": "b"},
+    ("PUT", f"{CMP}/os-security-groups/{{id}}"): {"security_group": {"name": "#", "description": "d"}},
     ("PUT", f"{CMP}/servers/{{id}}"): {"server": {"name": "s", "description": "d", "accessIPv4": "1.2.3.4", "OS-DCF:diskConfig": "AUTO"}},
     ("PUT", f"{CMP}/servers/{{id}}/tags"): {"tags": ["t", "u"]},
     ("PUT", f"{CMP}/servers/{{id}}/os-volume_attachments/{{volume_id}}"): [{"volumeAttachment": {"volumeId": "@volumes"}}, {
@@ -190,7 +195,7 @@ OTHERS: dict[tuple[str, str], t.Any] = {
     ("PUT", f"{VOL}/attachments/{{id}}"): {"attachment": {"connector": {"host": "h", "initiator": "i"}}},
     ("PUT", f"{VOL}/qos-specs/{{id}}"): {"qos_specs": {"x": "z"}},
     ("PUT", f"{VOL}/qos-specs/{{id}}/delete_keys"): {"keys": ["x"]},
-    ("PUT", f"{VOL}/default-types/{{tenant}}"): {"default_type": {"volume_type": "@types"}},
+    ("PUT", "/volume/v3/default-types/{tenant}"): {"default_type": {"volume_type": "@types"}},
     **{("PUT", f"{VOL}/os-services/{name}"): {"host": "simulated-0002"} | more for name, more in (
         ("enable", {"binary": "cinder-volume"}), ("disable", {"binary": "cinder-volume"}), ("freeze", {}), ("thaw", {}),
         ("disable-log-reason", {"binary": "cinder-volume", "disabled_reason": "r"}))},

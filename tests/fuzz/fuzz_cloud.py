@@ -80,7 +80,7 @@ class FuzzCloud:
         """What the processes say of faults of their own: ends, and lines of their logs with a trace."""
         now = self._cloud.pids()
         ended = [f"the {name} process ended and was started again" for name, pid in self._began.items() if now.get(name) != pid]
-        return ended + [f"{path.name}: {line[:3000]}" for path in self._layout.log.glob("*.log") for line in _faults(path)]
+        return ended + [f"{path.name}: {fault}" for path in self._layout.log.glob("*.log") for fault in _faults(path)]
 
 
 def _resident(pid: int) -> int:
@@ -89,13 +89,14 @@ def _resident(pid: int) -> int:
 
 
 def _faults(path: Path) -> t.Iterator[str]:
-    """Each different event that came with a trace, and whatever is no log line."""
+    """Each different event that came with a trace, by the trace's end, and whatever is no log line."""
     seen = set()
     for line in path.read_text(errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             entry = {"exception": line}
-        if "exception" in entry and (last := entry["exception"].rstrip().rpartition("\n")[2]) not in seen:
-            seen.add(last)
-            yield line
+        trace = entry.pop("exception", "").rstrip()
+        if trace and trace[-200:] not in seen:
+            seen.add(trace[-200:])
+            yield f"{entry}\n{trace[-1500:]}"

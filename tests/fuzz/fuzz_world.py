@@ -32,9 +32,12 @@ VALUES: list[t.Any] = ["a\0b", 2**63, 2**63 - 1, -(2**63), 2**31, -1, 0, 1e308, 
                        {"": {}}, ["a"] * 300, "default", "::1", "10.0.0.0/8", "00000000-0000-4000-8000-000000000000"]  # fmt: skip
 VITAL = ("/identity/v3/users", "/identity/v3/projects", "/identity/v3/domains", "/identity/v3/roles")
 """What is there at first of these is never changed: the callers are lost without it."""
+LAST = re.compile(r"(.*)/\{(\w+)\}([^{]*)")
+"""A path's last parameter: its collection, its name, and what comes after."""
+READING = ("GET", "HEAD")
 KEPT, FRESH = 60, 20
 """Things of one kind that are remembered, and of those the newest, which are named again."""
-IDS = ("id", "uuid", "port_id", "volumeId", "alias", "name", "host_name", "request_id", "network_id")
+IDS = ("id", "uuid", "encryption_id", "access", "port_id", "volumeId", "alias", "name", "host_name", "request_id", "network_id")
 Parameters = dict[str, str]
 Thing = tuple[Parameters, str]
 """What a path's parameters are that lead to a collection, and the id of a thing in it."""
@@ -101,38 +104,38 @@ class World:
     def learn(self, caller: Caller, case: Case, answer: requests.Response) -> None:
         """Remember what an answer tells of, so that later requests reach it; forget what is not there."""
         sent = {name: unquote(str(value)) for name, value in (case.path_parameters or {}).items()}
-        collection, _, last = case.path.rpartition("/")
-        known = self.known[caller]
-        if last.startswith("{"):
-            thing = {name: value for name, value in sent.items() if name != last[1:-1]}, sent[last[1:-1]]
-            if answer.status_code == 404 or (case.method == "DELETE" and answer.status_code < 300):
+        known, good, rest = self.known[caller], answer.status_code < 300, case.path
+        if found := LAST.fullmatch(case.path):
+            collection, name, rest = found.groups()
+            thing = {other: value for other, value in sent.items() if other != name}, sent[name]
+            if not rest and (answer.status_code == 404 or (good and case.method == "DELETE")):
                 known[collection] = [one for one in known.get(collection, []) if one != thing]
-            elif answer.status_code < 300:
+            elif good:
                 self._keep(known, collection, [thing])
-        elif answer.status_code < 300 and answer.content and "json" in answer.headers.get("content-type", ""):
+                self._keep(known, collection + rest, [thing])
+        if rest and good and answer.content and "json" in answer.headers.get("content-type", ""):
             self._keep(known, case.path.removesuffix("/detail"), [(sent, name) for name in _names(answer.json())])
 
-    def _keep(self, known: dict[str, list[Thing]], collection: str, things: list[Thing]) -> None:
-        before = [one for one in known.get(collection, []) if one not in things]
-        known[collection] = (before + [thing for thing in things if thing[1] not in self.vital])[-KEPT:]
+    @staticmethod
+    def _keep(known: dict[str, list[Thing]], collection: str, things: list[Thing]) -> None:
+        known[collection] = ([one for one in known.get(collection, []) if one not in things] + things)[-KEPT:]
 
     def _parameters(self, caller: Caller, method: str, path: str) -> Parameters:
         """Values of a path's parameters that go together: the ids of one thing that is there, and of what it is in."""
-        if (found := re.fullmatch(r"(.*)/\{(\w+)\}[^{]*", path)) is None:
+        if (found := LAST.fullmatch(path)) is None:
             return {}
-        collection, name = found.groups()
-        others = self.random.random() < 0.1
-        things = self.known[self.random.choice(list(self.known)) if others else caller].get(collection)
+        collection, name, rest = found.groups()
+        knower = self.random.choice(list(self.known)) if self.random.random() < 0.1 else caller
+        things = [one for one in self.known[knower].get(collection, []) if method in READING or one[1] not in self.vital]
         named = fuzz_bodies.NAMED.get(collection) or fuzz_bodies.NAMED.get(name)
         if things and (named is None or self.random.random() < 0.5):
             above, value = self.random.choice(things[-FRESH:])
         else:
             above = self._parameters(caller, method, collection)
-            kind = _kind(collection, name, above)
-            value = self.random.choice(named or [self._one(caller, path.split("/")[1], kind)])
-        own = {"user_id": caller.user_id, "project_id": caller.project_id, "tenant": caller.project_id, "tenant_id": caller.project_id}
-        harmless = method in ("GET", "HEAD", "POST") or not path.endswith(f"{{{name}}}")
-        if name in own and harmless and not path.endswith("/password") and self.random.random() < 0.8:
+            value = self.random.choice(named or [self._one(caller, path.split("/")[1], _kind(collection, name, above), method)])
+        own = {"user_id": caller.user_id} | dict.fromkeys(("project_id", "tenant", "tenant_id", "member_id"), caller.project_id)
+        harmless = method in READING or (rest and rest != "/password") or name == "member_id"
+        if name in own and harmless and self.random.random() < 0.8:
             value = own[name]
         if "project_id" in above:
             above = above | {"project_id": caller.project_id}
@@ -143,11 +146,13 @@ class World:
         chance = self.random.random()
         return _segment(known) if chance < 0.85 else _segment(self.random.choice(ODD)) if chance < 0.93 else drawn
 
-    def _one(self, caller: Caller, service: str, kind: str) -> str:
+    def _one(self, caller: Caller, service: str, kind: str, method: str = "GET") -> str:
         """The id of something of this kind, one of the service's own where it has such; `none` where there is none."""
-        found = [path for path, things in self.known[caller].items() if things and kind.endswith(path.rpartition("/")[2])]
-        best = max(found, key=lambda path: (len(path.rpartition("/")[2]), path.split("/")[1] == service), default=None)
-        return self.random.choice(self.known[caller][best][-9:])[1] if best else "none"
+        known = self.known[caller]
+        found = [path for path, things in known.items() if things and kind.endswith(path.rpartition("/")[2] or "/")]
+        best = max(found, key=lambda path: (len(path.rpartition("/")[2]), path.split("/")[1] == service), default="")
+        ids = [id for _, id in known.get(best, []) if method in READING or id not in self.vital]
+        return self.random.choice(ids[-self.random.choice((3, KEPT)) :]) if ids else "none"
 
     # -- parts of requests -------------------------------------------------------------------------------------------
 

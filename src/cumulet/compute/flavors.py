@@ -111,7 +111,7 @@ SPECS = api.rule("os_compute_api:os-flavor-extra-specs:index", PROJECT_READER, "
 
 
 @api.op("GET", "/flavors", policy=READ, reply="flavors", errors=(400,))
-def index(tx: Tx, request: Request, query: FlavorQuery) -> Page:
+def index(tx: Tx, request: Request, query: FlavorQuery) -> Page[FlavorBrief]:
     """List flavors."""
     rows, marker = _listed(tx, request, query)
     brief = [FlavorBrief(id=r.flavorid, name=r.name, description=r.description, links=links(request, "flavors", r.flavorid)) for r in rows]
@@ -119,7 +119,7 @@ def index(tx: Tx, request: Request, query: FlavorQuery) -> Page:
 
 
 @api.op("GET", "/flavors/detail", policy=READ, reply="flavors", errors=(400,))
-def detail(tx: Tx, request: Request, query: FlavorQuery) -> Page:
+def detail(tx: Tx, request: Request, query: FlavorQuery) -> Page[Flavor]:
     """List flavors in detail."""
     rows, marker = _listed(tx, request, query)
     return Page([_view(request, row) for row in rows], marker)

@@ -83,13 +83,13 @@ SERVERS = _rule("servers", "List the servers of hypervisors.")
 
 
 @api.op("GET", "/os-hypervisors", policy=LIST, reply="hypervisors", errors=(400, 404))
-def index(tx: Tx, request: Request, query: HypervisorQuery) -> Page:
+def index(tx: Tx, request: Request, query: HypervisorQuery) -> Page[Brief]:
     """List hypervisors."""
     return _listed(tx, request, query, _Shown.brief)
 
 
 @api.op("GET", "/os-hypervisors/detail", policy=DETAIL, reply="hypervisors", errors=(400, 404))
-def detail(tx: Tx, request: Request, query: HypervisorQuery) -> Page:
+def detail(tx: Tx, request: Request, query: HypervisorQuery) -> Page[Hypervisor]:
     """List hypervisors in detail."""
     return _listed(tx, request, query, _Shown.whole)
 

@@ -66,14 +66,14 @@ PROGRESS = {"ACTIVE": 100, "SAVING": 50}
 
 
 @api.op("GET", "/images", policy=READER, reply="images", last=LAST, errors=(400,))
-def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
+def index(tx: Tx, request: Request, query: ImageQuery) -> Page[Brief]:
     """List the images that the caller may see."""
     rows, marker = _listed(tx, request, query)
     return Page([Brief(id=row.id, name=row.name, links=_links(request, row)) for row in rows], marker)
 
 
 @api.op("GET", "/images/detail", policy=READER, reply="images", last=LAST, errors=(400,))
-def detail(tx: Tx, request: Request, query: ImageQuery) -> Page:
+def detail(tx: Tx, request: Request, query: ImageQuery) -> Page[Image]:
     """List images in detail."""
     rows, marker = _listed(tx, request, query)
     return Page([_view(request, row) for row in rows], marker)

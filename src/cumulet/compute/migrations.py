@@ -76,7 +76,7 @@ INDEX_HOST = api.rule("os_compute_api:os-migrations:index:host", ADMIN, "See the
 
 
 @api.op("GET", "/os-migrations", policy=INDEX, reply="migrations", errors=(400,))
-def index(tx: Tx, request: Request, query: MigrationQuery) -> Page:
+def index(tx: Tx, request: Request, query: MigrationQuery) -> Page[Migration]:
     """List migrations, the newest first from 2.59 on."""
     if query.project_id is None or query.project_id != request.context.project_id:
         request.enforce(INDEX_ALL)

@@ -99,7 +99,7 @@ def create(tx: Tx, request: Request, body: GroupCreate) -> Group:
 
 
 @api.op("GET", "/os-server-groups", policy=INDEX, reply="server_groups", errors=(400,))
-def index(tx: Tx, request: Request, query: GroupQuery) -> Page:
+def index(tx: Tx, request: Request, query: GroupQuery) -> Page[Group]:
     """List the project's server groups; administrators may ask for all projects'."""
     statement = sa.select(server_groups)
     if query.all_projects is None or not request.context.is_admin:

@@ -56,14 +56,14 @@ api.rule("update_address_scope:shared", ADMIN, "Share an address scope.")
 
 
 @api.op("POST", "/address-scopes", policy=CREATE, status=201, errors=(403,))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, AddressScope | list[AddressScope]]]:
     """Create an address scope, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "address_scope", "address_scopes", AddressScopeCreate)]
     return Reply(answer(body, "address_scope", "address_scopes", _views(tx, request, rows)))
 
 
 @api.op("GET", "/address-scopes", policy=GET, reply="address_scopes")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[AddressScope]:
     """List the project's address scopes, and the shared ones."""
     return listed(tx, request, address_scopes, "address_scopes", lambda rows: _views(tx, request, rows), visible=visible(request.context),
                   special={"shared": by_shared(address_scopes.c.id, KIND, request.context.project_id)})  # fmt: skip

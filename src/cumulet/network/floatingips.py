@@ -110,14 +110,14 @@ api.rule(
 
 
 @api.op("POST", "/floatingips", policy=CREATE, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, FloatingIp | list[FloatingIp]]]:
     """Create a floating IP, or several."""
     rows = [make(tx, request, wanted) for wanted in one_or_many(body, "floatingip", "floatingips", FloatingIpCreate)]
     return Reply(answer(body, "floatingip", "floatingips", _views(tx, rows)))
 
 
 @api.op("GET", "/floatingips", policy=GET, reply="floatingips")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[FloatingIp]:
     """List the project's floating IPs."""
     return listed(tx, request, floatingips, "floatingips", lambda rows: _views(tx, rows), visible=own(request.context, floatingips))
 

@@ -98,14 +98,14 @@ DELETE_RULE = api.rule("delete_metering_label_rule", MANAGER, "Delete a metering
 
 
 @api.op("POST", "/metering/metering-labels", policy=CREATE, status=201)
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Label | list[Label]]]:
     """Create a metering label, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "metering_label", "metering_labels", LabelCreate)]
     return Reply(answer(body, "metering_label", "metering_labels", _labels(rows)))
 
 
 @api.op("GET", "/metering/metering-labels", policy=GET, reply="metering_labels")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Label]:
     """List the project's metering labels."""
     return listed(tx, request, metering_labels, "metering_labels", _labels, visible=own(request.context, metering_labels))
 
@@ -127,7 +127,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 
 
 @api.op("POST", "/metering/metering-label-rules", policy=CREATE_RULE, status=201, errors=(404, 409))
-def create_rule(tx: Tx, request: Request, body: Json) -> Reply:
+def create_rule(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Rule | list[Rule]]]:
     """Create a rule of a metering label, or several."""
     wanted = one_or_many(body, "metering_label_rule", "metering_label_rules", RuleCreate)
     rows = [_create_rule(tx, request, one) for one in wanted]
@@ -135,7 +135,7 @@ def create_rule(tx: Tx, request: Request, body: Json) -> Reply:
 
 
 @api.op("GET", "/metering/metering-label-rules", policy=GET_RULE, reply="metering_label_rules")
-def index_rules(tx: Tx, request: Request) -> Page:
+def index_rules(tx: Tx, request: Request) -> Page[Rule]:
     """List the rules of the project's metering labels."""
     return listed(tx, request, metering_label_rules, "metering_label_rules", _rules, visible=own(request.context, metering_label_rules))
 

@@ -44,7 +44,7 @@ COLUMNS = {"network_id": "id", "network_name": "name"}
 
 
 @api.op("GET", "/network-ip-availabilities", policy=GET, reply="network_ip_availabilities")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Availability]:
     """List how many addresses each network has and how many are in use; of one IP version, if `ip_version` says which."""
     versions = [typed(subnets.c.ip_version, name, value) for name, value in request.query if name == "ip_version"]
     return listed(tx, request, networks, "network_ip_availabilities", lambda rows: _views(tx, rows, versions or [4, 6]), visible=sa.true(),

@@ -111,14 +111,14 @@ for _attribute in PROVIDER.values():
 
 
 @api.op("POST", "/networks", policy=CREATE, status=201, errors=(403, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Network | list[Network]]]:
     """Create a network, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "network", "networks", NetworkCreate)]
     return Reply(answer(body, "network", "networks", views(tx, request, rows)))
 
 
 @api.op("GET", "/networks", policy=GET, reply="networks")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Network]:
     """List the networks of the caller's project, and the shared and external ones."""
     return listed(tx, request, networks, "networks", lambda rows: views(tx, request, rows),
                   visible=visible(request.context), columns=COLUMNS, special={

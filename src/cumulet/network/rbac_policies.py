@@ -83,14 +83,14 @@ api.rule("update_rbac_policy:target_project", NOT_ALL, "Share with this project 
 
 
 @api.op("POST", "/rbac-policies", policy=CREATE, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, RbacPolicy | list[RbacPolicy]]]:
     """Share a thing of one's own with another project, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "rbac_policy", "rbac_policies", PolicyCreate)]
     return Reply(answer(body, "rbac_policy", "rbac_policies", _views(rows)))
 
 
 @api.op("GET", "/rbac-policies", policy=GET, reply="rbac_policies")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[RbacPolicy]:
     """List the project's RBAC policies."""
     return listed(tx, request, rbac_policies, "rbac_policies", _views, visible=own(request.context, rbac_policies),
                   columns={"target_tenant": "target_project"})  # fmt: skip

@@ -105,14 +105,14 @@ api.rule("update_subnetpool:is_default", ADMIN, "Change `is_default` of a subnet
 
 
 @api.op("POST", "/subnetpools", policy=CREATE, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Subnetpool | list[Subnetpool]]]:
     """Create a subnet pool, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "subnetpool", "subnetpools", SubnetpoolCreate)]
     return Reply(answer(body, "subnetpool", "subnetpools", _views(tx, request, rows)))
 
 
 @api.op("GET", "/subnetpools", policy=GET, reply="subnetpools")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Subnetpool]:
     """List the project's subnet pools, and the shared ones."""
     return listed(tx, request, subnetpools, "subnetpools", lambda rows: _views(tx, request, rows), visible=visible(request.context),
                   special={"shared": by_shared(subnetpools.c.id, KIND, request.context.project_id)})  # fmt: skip

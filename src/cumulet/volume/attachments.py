@@ -86,14 +86,14 @@ async def create(request: Request, body: AttachmentCreate) -> Attachment:
 
 
 @api.op("GET", "/attachments", policy=SHOW, first="3.27", reply="attachments")
-def index(tx: Tx, request: Request, query: AttachmentQuery) -> Page:
+def index(tx: Tx, request: Request, query: AttachmentQuery) -> Page[Summary]:
     """List attachments, in short."""
     rows, marker, extra = page(tx, request, query, attachments, _clauses(request, query))
     return Page([_summary(row) for row in rows], marker, extra)
 
 
 @api.op("GET", "/attachments/detail", policy=SHOW, first="3.27", reply="attachments")
-def detail(tx: Tx, request: Request, query: AttachmentQuery) -> Page:
+def detail(tx: Tx, request: Request, query: AttachmentQuery) -> Page[Attachment]:
     """List attachments whole."""
     rows, marker, extra = page(tx, request, query, attachments, _clauses(request, query))
     return Page([_view(row) for row in rows], marker, extra)

@@ -134,14 +134,14 @@ def create(tx: Tx, request: Request, body: BackupCreate) -> Backup:
 
 
 @api.op("GET", "/backups", policy=INDEX, reply="backups")
-def index(tx: Tx, request: Request, query: BackupQuery) -> Page:
+def index(tx: Tx, request: Request, query: BackupQuery) -> Page[Backup]:
     """List backups, in short."""
     rows, marker, extra = page(tx, request, query, backups, _clauses(request, query))
     return Page([Backup(id=row.id, name=row.name, links=links(request, "backups", row.id)) for row in rows], marker, extra)
 
 
 @api.op("GET", "/backups/detail", policy=INDEX, reply="backups")
-def detail(tx: Tx, request: Request, query: BackupQuery) -> Page:
+def detail(tx: Tx, request: Request, query: BackupQuery) -> Page[BackupDetail]:
     """List backups whole."""
     rows, marker, extra = page(tx, request, query, backups, _clauses(request, query))
     return Page(_details(tx, request, rows), marker, extra)

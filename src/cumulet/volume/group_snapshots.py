@@ -76,14 +76,14 @@ def create(tx: Tx, request: Request, body: GroupSnapshotCreate) -> Created:
 
 
 @api.op("GET", "/group_snapshots", policy=INDEX, first=FIRST, reply="group_snapshots")
-def index(tx: Tx, request: Request, query: GroupSnapshotQuery) -> Page:
+def index(tx: Tx, request: Request, query: GroupSnapshotQuery) -> Page[Brief]:
     """List group snapshots, in short."""
     rows, marker, extra = page(tx, request, query, group_snapshots, _clauses(request, query))
     return Page([Brief(id=row.id, name=row.name) for row in rows], marker, extra)
 
 
 @api.op("GET", "/group_snapshots/detail", policy=INDEX, first=FIRST, reply="group_snapshots")
-def detail(tx: Tx, request: Request, query: GroupSnapshotQuery) -> Page:
+def detail(tx: Tx, request: Request, query: GroupSnapshotQuery) -> Page[GroupSnapshot]:
     """List group snapshots whole."""
     rows, marker, extra = page(tx, request, query, group_snapshots, _clauses(request, query))
     return Page([_view(row) for row in rows], marker, extra)

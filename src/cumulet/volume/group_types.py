@@ -73,7 +73,7 @@ def create(tx: Tx, request: Request, body: GroupTypeCreate) -> GroupType:
 
 
 @api.op("GET", "/group_types", policy=ANYBODY, first=FIRST, reply="group_types")
-def index(tx: Tx, request: Request, query: GroupTypeQuery) -> Page:
+def index(tx: Tx, request: Request, query: GroupTypeQuery) -> Page[GroupType]:
     """List group types: the public ones, for an administrator by whether they are public."""
     clauses = []
     wanted = (query.is_public or "true").lower() if request.context.is_admin else "true"

@@ -124,14 +124,14 @@ def create_from_source(tx: Tx, request: Request, body: FromSource) -> Summary:
 
 
 @api.op("GET", "/groups", policy=INDEX, first=FIRST, reply="groups")
-def index(tx: Tx, request: Request, query: ListQuery) -> Page:
+def index(tx: Tx, request: Request, query: ListQuery) -> Page[Summary]:
     """List groups, in short."""
     rows, marker, extra = page(tx, request, query, groups, [*whose(request, query, groups), *named(query, groups)])
     return Page([_summary(row) for row in rows], marker, extra)
 
 
 @api.op("GET", "/groups/detail", policy=INDEX, first=FIRST, reply="groups")
-def detail(tx: Tx, request: Request, query: ListQuery) -> Page:
+def detail(tx: Tx, request: Request, query: ListQuery) -> Page[Group]:
     """List groups whole."""
     rows, marker, extra = page(tx, request, query, groups, [*whose(request, query, groups), *named(query, groups)])
     return Page([_view(row) for row in rows], marker, extra)

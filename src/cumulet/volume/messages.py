@@ -48,7 +48,7 @@ DELETE = api.rule("message:delete", MEMBER, "Delete a message.")
 
 
 @api.op("GET", "/messages", policy=INDEX, first="3.3", reply="messages")
-def index(tx: Tx, request: Request, query: MessageQuery) -> Page:
+def index(tx: Tx, request: Request, query: MessageQuery) -> Page[Message]:
     """List messages."""
     rows, marker, extra = page(tx, request, query, messages, _clauses(request, query))
     return Page([_view(request, row) for row in rows], marker, extra)

@@ -59,7 +59,7 @@ def create(tx: Tx, request: Request, body: dict[Key, Text]) -> dict:
 
 
 @api.op("GET", "/qos-specs", policy=INDEX, reply="qos_specs")
-def index(tx: Tx, request: Request, query: ListQuery) -> Page:
+def index(tx: Tx, request: Request, query: ListQuery) -> Page[QosSpecs]:
     """List QoS specs."""
     rows, marker, _ = page(tx, request, query, qos_specs, [])
     return Page([_view(row) for row in rows], marker)

@@ -114,14 +114,14 @@ def create(tx: Tx, request: Request, body: SnapshotCreate) -> Snapshot:
 
 
 @api.op("GET", "/snapshots", policy=INDEX, reply="snapshots")
-def index(tx: Tx, request: Request, query: SnapshotQuery) -> Page:
+def index(tx: Tx, request: Request, query: SnapshotQuery) -> Page[Snapshot]:
     """List snapshots."""
     rows, marker, extra = page(tx, request, query, snapshots, _clauses(request, query))
     return Page([view(row) for row in rows], marker, extra)
 
 
 @api.op("GET", "/snapshots/detail", policy=INDEX, reply="snapshots")
-def detail(tx: Tx, request: Request, query: SnapshotQuery) -> Page:
+def detail(tx: Tx, request: Request, query: SnapshotQuery) -> Page[SnapshotDetail]:
     """List snapshots whole."""
     rows, marker, extra = page(tx, request, query, snapshots, _clauses(request, query))
     return Page([_detail(row) for row in rows], marker, extra)

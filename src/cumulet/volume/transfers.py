@@ -74,13 +74,13 @@ def create(tx: Tx, request: Request, body: TransferCreate) -> NewTransfer:
     return NewTransfer(**_values(request, made), auth_key=key)
 
 
-def index(tx: Tx, request: Request, query: ListQuery) -> Page:
+def index(tx: Tx, request: Request, query: ListQuery) -> Page[Summary]:
     """List transfers, in short."""
     rows, marker, extra = page(tx, request, query, transfers, _clauses(request, query))
     return Page([_summary(request, row) for row in rows], marker, extra)
 
 
-def detail(tx: Tx, request: Request, query: ListQuery) -> Page:
+def detail(tx: Tx, request: Request, query: ListQuery) -> Page[Transfer]:
     """List transfers whole."""
     rows, marker, extra = page(tx, request, query, transfers, _clauses(request, query))
     return Page([Transfer(**_values(request, row)) for row in rows], marker, extra)

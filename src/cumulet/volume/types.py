@@ -84,7 +84,7 @@ def create(tx: Tx, request: Request, body: TypeCreate) -> VolumeType:
 
 
 @api.op("GET", "/types", policy=INDEX, reply="volume_types")
-def index(tx: Tx, request: Request, query: TypeQuery) -> Page:
+def index(tx: Tx, request: Request, query: TypeQuery) -> Page[VolumeType]:
     """List the volume types that the caller may use; all of them, or by whether they are public, for an administrator."""
     check_marker(tx, types, query.marker)
     statement = sa.select(types).where(*_seen(request, query))

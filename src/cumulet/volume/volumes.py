@@ -14,7 +14,7 @@ from .listing import ListQuery, named, page, whose
 from .lookup import find
 from .tables import attachments, groups, snapshots, types, volumes
 from .uses import create as make
-from .views import Volume, VolumeDetail, details, plain_host, view
+from .views import Summary, Volume, VolumeDetail, details, plain_host, view
 from .views import summary as in_short
 from .wire import Id, Metadata, Text, Truth, given, number, renamed, truth, wire
 from .workflows.delete import DeleteVolume
@@ -124,14 +124,14 @@ def create(tx: Tx, request: Request, body: VolumeCreateRequest) -> Volume:
 
 
 @api.op("GET", "/volumes", policy=INDEX, reply="volumes")
-def index(tx: Tx, request: Request, query: VolumeQuery) -> Page:
+def index(tx: Tx, request: Request, query: VolumeQuery) -> Page[Summary]:
     """List volumes, in short."""
     rows, marker, extra = _page(tx, request, query)
     return Page([in_short(request, row) for row in rows], marker, extra)
 
 
 @api.op("GET", "/volumes/detail", policy=INDEX, reply="volumes")
-def detail(tx: Tx, request: Request, query: VolumeQuery) -> Page:
+def detail(tx: Tx, request: Request, query: VolumeQuery) -> Page[VolumeDetail]:
     """List volumes whole."""
     rows, marker, extra = _page(tx, request, query)
     return Page(details(tx, request, rows), marker, extra)

@@ -18,7 +18,7 @@ from . import states
 from .create import Hostname, Text, access_addresses
 from .find import ANY_TASK, find, permit, record, target
 from .tables import servers
-from .views import Brief, Server, changed, summary, views, wire
+from .views import Brief, Server, Summary, changed, summary, views, wire
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -85,14 +85,14 @@ ATTRIBUTES = api.rule("os_compute_api:os-extended-server-attributes", "rule:cont
 
 
 @api.op("GET", "/servers", policy=INDEX, reply="servers")
-def index(tx: Tx, request: Request, query: ServerQuery) -> Page:
+def index(tx: Tx, request: Request, query: ServerQuery) -> Page[Summary]:
     """List servers, in short."""
     rows, marker = _page(tx, request, query)
     return Page([summary(request, row) for row in rows], marker)
 
 
 @api.op("GET", "/servers/detail", policy=DETAIL, reply="servers")
-def detail(tx: Tx, request: Request, query: ServerQuery) -> Page:
+def detail(tx: Tx, request: Request, query: ServerQuery) -> Page[Server]:
     """List servers whole."""
     rows, marker = _page(tx, request, query)
     return Page(views(tx, request, rows, detail=True), marker)

@@ -70,7 +70,7 @@ ATTACHABLE = {Vm.ACTIVE, Vm.PAUSED, Vm.STOPPED, Vm.RESIZED, Vm.SHELVED, Vm.SHELV
 
 
 @api.op("GET", PATH, policy=INDEX, target=target, reply="volumeAttachments", errors=(404,))
-def index(tx: Tx, request: Request, id: str, query: AttachmentQuery) -> Page:
+def index(tx: Tx, request: Request, id: str, query: AttachmentQuery) -> Page[Attachment]:
     """List a server's volumes."""
     find(tx, request, id)
     rows = _volumes(tx, id)

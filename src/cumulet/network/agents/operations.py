@@ -55,7 +55,7 @@ ZONES = api.rule("get_availability_zone", READER, "List the availability zones."
 
 
 @api.op("GET", "/agents", policy="regular_user", reply="agents")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Agent]:
     """List the agents. Others than administrators see none."""
     seen = sa.true() if request.allows(GET) else sa.false()
     special = {"alive": _alive, "agent_type": _of_type, "binary": _of_kind(0), "topic": _of_kind(1), "availability_zone": _of_zone}

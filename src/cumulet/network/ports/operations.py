@@ -58,14 +58,14 @@ for _attribute in ADMIN_VIEW:
 
 
 @api.op("POST", "/ports", policy=CREATE, target=on_own_network, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Port | list[Port]]]:
     """Create a port, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "port", "ports", PortCreate)]
     return Reply(answer(body, "port", "ports", views(tx, request, rows)))
 
 
 @api.op("GET", "/ports", policy=GET, reply="ports")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Port]:
     """List the project's ports, and those on its networks."""
     special = {"fixed_ips": _by_address, "security_groups": _by_group, "mac_address": _by_mac}
     return listed(tx, request, ports, "ports", lambda rows: views(tx, request, rows), visible=visible(request.context),

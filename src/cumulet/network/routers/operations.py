@@ -100,14 +100,14 @@ for _attribute in KINDS:
 
 
 @api.op("POST", "/routers", policy=CREATE, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Router | list[Router]]]:
     """Create a router, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "router", "routers", RouterCreate)]
     return Reply(answer(body, "router", "routers", views(tx, request, rows)))
 
 
 @api.op("GET", "/routers", policy=GET, reply="routers")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Router]:
     """List the project's routers."""
     return listed(tx, request, routers, "routers", lambda rows: views(tx, request, rows), visible=own(request.context, routers))
 

@@ -51,14 +51,14 @@ DELETE = api.rule("delete_security_group", MEMBER, "Delete a security group.")
 
 
 @api.op("POST", "/security-groups", policy=CREATE, status=201, errors=(403, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Group | list[Group]]]:
     """Create a security group, or several. Everything may leave the ports in it, and nothing come in."""
     rows = [make(tx, request, wanted) for wanted in one_or_many(body, "security_group", "security_groups", GroupCreate)]
     return Reply(answer(body, "security_group", "security_groups", _views(tx, request, rows)))
 
 
 @api.op("GET", "/security-groups", policy=GET, reply="security_groups", write=True)
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Group]:
     """List the project's security groups; its default one is made if it is not there yet."""
     if request.context.project_id:
         default_security_group(tx, request.context.project_id)

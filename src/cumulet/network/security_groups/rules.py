@@ -76,7 +76,7 @@ def _mine(tx: Tx, request: Request, **_: str) -> dict:
 
 
 @api.op("POST", "/security-group-rules", policy=CREATE, target=_mine, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Rule | list[Rule]]]:
     """Create a rule, or several in one group."""
     rows = make(tx, request, one_or_many(body, "security_group_rule", "security_group_rules", RuleCreate))
     return Reply(answer(body, "security_group_rule", "security_group_rules", _views(tx, rows)))
@@ -97,7 +97,7 @@ def make(tx: Tx, request: Request, wanted: list[RuleCreate]) -> list[Row]:
 
 
 @api.op("GET", "/security-group-rules", policy=GET, target=_mine, reply="security_group_rules")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Rule]:
     """List the rules of the project's security groups, and of those shared with it."""
     return listed(tx, request, security_group_rules, "security_group_rules", lambda rows: _views(tx, rows),
                   visible=_visible(request.context))  # fmt: skip

@@ -38,14 +38,14 @@ for _verb, _rule in (("Give a new", CREATE), ("Change a", UPDATE)):
 
 
 @api.op("POST", "/subnets", policy=CREATE, target=on_own_network, status=201, errors=(403, 404, 409))
-def create(tx: Tx, request: Request, body: Json) -> Reply:
+def create(tx: Tx, request: Request, body: Json) -> Reply[dict[str, Subnet | list[Subnet]]]:
     """Create a subnet, or several."""
     rows = [_create(tx, request, wanted) for wanted in one_or_many(body, "subnet", "subnets", SubnetCreate)]
     return Reply(answer(body, "subnet", "subnets", views(tx, rows)))
 
 
 @api.op("GET", "/subnets", policy=GET, reply="subnets")
-def index(tx: Tx, request: Request) -> Page:
+def index(tx: Tx, request: Request) -> Page[Subnet]:
     """List the subnets of the networks that the caller sees."""
     shared = by_shared(subnets.c.network_id, "network", request.context.project_id)
     special = {"shared": shared, "router:external": _external}
