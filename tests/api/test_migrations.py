@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -12,7 +15,7 @@ from cumulet.kernel import services
 from cumulet.kernel.db import metadata
 from cumulet.kernel.db.engine import create_engine
 from cumulet.run.control import SERVICES
-from cumulet.run.migrate import NewerDatabase, current, head, upgrade
+from cumulet.run.migrate import NewerDatabase, configuration, current, head, upgrade
 
 
 @pytest.fixture
@@ -46,3 +49,21 @@ def test_a_newer_database_is_refused(empty):
     engine.dispose()
     with pytest.raises(NewerDatabase, match="upgrade Cumulet"):
         upgrade(empty)
+
+
+def test_a_database_of_the_first_version_keeps_what_is_in_it(empty):
+    services.load(*SERVICES)
+    command.upgrade(configuration(empty), "0001")
+    old, now = sa.MetaData(), dt.datetime(2026, 1, 1)
+    engine = create_engine(empty)
+    old.reflect(engine)
+    volume = {"id": "v", "created_at": now, "project_id": "p", "user_id": "u", "size": 1, "status": "in-use", "availability_zone": "nova",
+              "bootable": False, "multiattach": False, "metadata": {}, "admin_metadata": {}, "image_metadata": {}}  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(old.tables["volumes"].insert(), volume)
+    engine.dispose()
+    upgrade(empty)
+    engine = create_engine(empty)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(metadata.tables["volumes"].c.status)).scalars().all() == ["in-use"]
+    engine.dispose()

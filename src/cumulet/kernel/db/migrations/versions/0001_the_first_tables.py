@@ -764,6 +764,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("growing_to", sa.Integer(), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("previous_status", sa.String(length=40), nullable=True),
         sa.Column("migration_status", sa.String(length=40), nullable=True),
         sa.Column("fault", sa.Text(), nullable=True),
         sa.Column("host", sa.String(length=255), nullable=True),
