@@ -135,7 +135,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     row = find_by_id(tx, request.context, id)
     if count := tx.scalar(sa.select(sa.func.count()).select_from(volumes).where(volumes.c.type_id == row.id)):
         raise BadRequest(f"Target volume type is still in use: {count} volumes have the type {row.name}.")
-    if row.name == DEFAULT_TYPE or tx.get(default_types, type_id=row.id):
+    if row.name == DEFAULT_TYPE or tx.rows(default_types, type_id=row.id):
         raise BadRequest(f"Invalid volume type: Volume type {row.id} is a default volume type and cannot be deleted.")
     tx.delete(types, id=row.id)
 

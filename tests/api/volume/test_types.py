@@ -106,6 +106,9 @@ def test_defaults_of_projects(cloud, me, admin, kind):
     assert me.get("/types/default").json()["volume_type"]["id"] == kind
     assert admin.get("/default-types", **v).json()["default_types"] == [{"project_id": "p1", "volume_type_id": kind}]
     assert admin.delete(f"/types/{kind}").status_code == 400
+    assert admin.put("/default-types/p2", {"default_type": {"volume_type": "fast"}}, **v).status_code == 200
+    assert admin.delete(f"/types/{kind}").status_code == 400
+    assert admin.delete("/default-types/p2", **v).status_code == 204
     assert me.get("/default-types/p1", **v).status_code == 403
     assert admin.delete("/default-types/p1", **v).status_code == 204
     assert admin.get("/default-types/p1", **v).status_code == 404
