@@ -27,6 +27,8 @@ FIRST: dict[str, t.Any] = {
     f"{IDN}/OS-EP-FILTER/endpoint_groups": {"endpoint_group": {"name": "#", "description": "e", "filters": {"interface": "public"}}},
     f"{IDN}/OS-TRUST/trusts": {"trust": {"trustor_user_id": "@me", "trustee_user_id": "@users", "project_id": "@mine", "impersonation": True,
                                          "roles": [{"name": "member"}], "expires_at": "2030-01-01T00:00:00.000000Z", "remaining_uses": 3}},
+    f"{IDN}/registered_limits": {"registered_limits": [{"service_id": "@services", "resource_name": "r", "default_limit": 10}]},
+    f"{IDN}/limits": {"limits": [{"service_id": "@services", "resource_name": "r", "resource_limit": 5, "project_id": "@projects"}]},
     f"{IDN}/OS-OAUTH1/consumers": {"consumer": {"description": "c"}},
     f"{IDN}/users/{{user_id}}/application_credentials": {"application_credential": {
         "name": "#", "secret": "s", "description": "a", "expires_at": "2030-01-01T00:00:00", "roles": [{"name": "member"}], "unrestricted": False,
@@ -130,6 +132,16 @@ FIRST: dict[str, t.Any] = {
 
 OTHERS: dict[tuple[str, str], t.Any] = {
     ("PUT", f"{IDN}/projects/{{project_id}}/tags"): {"tags": ["t", "u"]},
+    ("PATCH", f"{IDN}/registered_limits/{{registered_limit_id}}"): {"registered_limit": {"default_limit": 9}},
+    ("PATCH", f"{IDN}/limits/{{limit_id}}"): {"limit": {"resource_limit": 4}},
+    **{(method, f"{IDN}/domains/{{domain_id}}/config"): {"config": {"ldap": {"url": "ldap://a"}, "identity": {"driver": "sql"}}}
+       for method in ("PUT", "PATCH")},
+    **{(method, f"{IDN}/OS-FEDERATION/mappings/{{mapping_id}}"): {"mapping": {"rules": [
+        {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "UserName"}]}]}} for method in ("PUT", "PATCH")},
+    **{(method, f"{IDN}/OS-FEDERATION/identity_providers/{{idp_id}}/protocols/{{protocol_id}}"): {"protocol": {"mapping_id": "@mappings"}}
+       for method in ("PUT", "PATCH")},
+    ("PATCH", f"{IDN}/OS-FEDERATION/identity_providers/{{idp_id}}"): {"identity_provider": {"enabled": True, "description": "d"}},
+    ("PATCH", f"{IDN}/OS-FEDERATION/service_providers/{{service_provider_id}}"): {"service_provider": {"enabled": True, "description": "d"}},
     ("PATCH", f"{IDN}/regions/{{region_id}}"): {"region": {"description": "r"}},
     ("PATCH", f"{IMG}/images/{{id}}"): [[{"op": "replace", "path": "/name", "value": "n"}], [{"op": "add", "path": "/x", "value": "y"}],
                                        [{"op": "remove", "path": "/hw_property"}, {"op": "replace", "path": "/tags", "value": ["a"]}]],
@@ -215,7 +227,8 @@ QUERIES: dict[str, dict[str, str]] = {
 NAMED: dict[str, list[str]] = {
     "kind": ["networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools"], "pattern": ["simulated"],
     "before": ["2030-01-01 00:00:00"], "consumer": ["00000000-0000-4000-8000-000000000002", "00000000-0000-4000-8000-000000000003"],
-    "resource_class": ["VCPU", "DISK_GB"], "host": ["simulated-0001", "simulated-0002"], "tag": ["t", "u"], "key": ["a", "k", "x", "b"],
+    "resource_class": ["VCPU", "DISK_GB"], "host": ["simulated-0001", "simulated-0002"], "tag": ["t", "u"], "key": ["a", "k", "x", "b"], "group": ["ldap", "identity"], "option": ["url", "driver", "page_size"],
+    f"{IDN}/OS-FEDERATION/mappings": ["m1", "m2", "m3"],
     f"{VOL}/capabilities": ["simulated-0001@cumulet"], f"{VOL}/os-quota-class-sets": ["default"], f"{IDN}/regions": ["r1", "r2"], f"{PLC}/resource_classes": ["CUSTOM_A", "CUSTOM_B"], f"{PLC}/traits": ["CUSTOM_A", "CUSTOM_B"],
 }  # fmt: skip
 """What parameters of paths may be that no answer tells of, by their names or collections."""

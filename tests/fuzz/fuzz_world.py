@@ -112,7 +112,8 @@ class World:
                 known[collection] = [one for one in known.get(collection, []) if one != thing]
             elif good:
                 self._keep(known, collection, [thing])
-                self._keep(known, collection + rest, [thing])
+                if case.method == "PUT":
+                    self._keep(known, collection + rest, [thing])
         if rest and good and answer.content and "json" in answer.headers.get("content-type", ""):
             self._keep(known, case.path.removesuffix("/detail"), [(sent, name) for name in _names(answer.json())])
 

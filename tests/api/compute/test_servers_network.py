@@ -74,3 +74,14 @@ def test_security_groups(world, id):
     assert act(world, id, addSecurityGroup={"name": ""}) == 400 and act(world, id, addSecurityGroup={}) == 400
     lone = world.boot(networks="none", version="compute 2.37")
     assert act(world, lone, addSecurityGroup={"name": "web"}) == 404
+
+
+def test_a_port_is_plugged_into_a_server_once(world, id, network):
+    port = world.caller("/network/v2.0").post("/ports", {"port": {"network_id": network}}).json()["port"]["id"]
+    body = {"name": "s", "flavorRef": "f1", "imageRef": world.image(), "networks": [{"port": port}, {"port": port}]}
+    answer = world.me.post("/servers", {"server": body})
+    assert answer.status_code == 409 and "already has an attached device" in answer.text
+    plug = lambda: world.me.post(f"/servers/{id}/os-interface", {"interfaceAttachment": {"port_id": port}}).status_code
+    assert plug() == 200
+    world.settle()
+    assert plug() == 409 and world.me.get(f"/servers/{id}/os-interface/{port}").status_code == 200

@@ -40,6 +40,15 @@ def test_a_volume_is_attached_to_a_server_once(world, volumes):
     assert answer.status_code == 400 and "already attached" in answer.text
 
 
+def test_a_volume_that_an_administrator_declared_free_is_attached_to_its_server_no_second_time(world):
+    server, volume = world.boot(), world.volume()
+    assert attach(world, server, volume) == 200
+    reset = {"os-reset_status": {"status": "available", "attach_status": "detached"}}
+    assert world.caller(VOLUME, "admin").post(f"/volumes/{volume}/action", reset).status_code == 202
+    assert attach(world, server, volume) == 400
+    assert world.me.get(f"/servers/{server}/os-volume_attachments/{volume}").status_code == 200
+
+
 def test_a_shared_volume_stays_while_another_server_has_it(world, volumes):
     first, second, volume = world.boot(), world.boot(networks=[]), shared_volume(world)
     for server in (first, second):

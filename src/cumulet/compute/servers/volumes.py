@@ -90,6 +90,8 @@ def create(tx: Tx, request: Request, id: str, body: AttachmentCreate) -> Attachm
     server = find(tx, request, id)
     permit(request, server, "attach_volume", vm=ATTACHABLE)
     row = volume_service.find(tx, request.context, body.volume_id)
+    if tx.rows(block_devices, server_id=id, volume_id=row.id):  # whatever an administrator made of the volume's status
+        raise BadRequest(f"Invalid volume: volume {row.id} is already attached to server {id}")
     volume_service.reserve(tx, row.id, server.id)
     position = (tx.scalar(sa.select(sa.func.max(block_devices.c.position)).where(block_devices.c.server_id == id)) or 0) + 1
     disk = tx.insert(

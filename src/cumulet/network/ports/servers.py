@@ -1,4 +1,4 @@
-"""Ports as compute uses them: made or claimed for a server, bound to its host, given back. All may be repeated."""
+"""Ports as compute uses them: made or claimed for a server, bound to its host, given back. All but a claim may be repeated."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def allocate_port(tx: Tx, *, project_id: str, network_id: str, device_id: str, d
 
 def claim_port(tx: Tx, port_id: str, project_id: str | None, device_id: str, device_owner: str = OWNER) -> Row:
     """Give a port that exists to a server. project_id: whose it must be; None: anybody's.
-    Raises NotFound, and Conflict (`PortInUse`) where another device has it."""
+    Raises NotFound, and Conflict (`PortInUse`) where a device has it, be it this one."""
     row = _find(tx, port_id)
     if project_id is not None and row.project_id != project_id:
         raise _missing(port_id)
-    if row.device_id not in ("", device_id):
+    if row.device_id:
         raise Conflict(
             f"Unable to complete operation on port {port_id} for network {row.network_id}. Port already has an "
             f"attached device {row.device_id}.", kind="PortInUse",
