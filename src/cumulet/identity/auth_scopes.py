@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import sqlalchemy as sa
 
 from ..kernel.db import Tx
 from ..kernel.errors import Forbidden
-from ..kernel.http import Page, Request
+from ..kernel.http import Page, Reply, Request
 from . import api, assignments, domains, users
 from . import projects as projects_
 from .catalog import catalog_of
 from .listing import listed
+from .state import state
 from .tree import projects, tags_of
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -30,12 +32,12 @@ OF_USER = api.rule(
 
 
 @api.op("GET", "/auth/catalog", policy=CATALOG)
-def show_catalog(tx: Tx, request: Request) -> dict:
+def show_catalog(tx: Tx, request: Request) -> Reply[dict]:
     """Show the catalog of a token for a project."""
     if request.context.project_id is None:
         raise Forbidden("A project-scoped token is required to produce a service catalog.")
-    catalog = catalog_of(tx, request.context.project_id, request.context.user_id)
-    return {"catalog": catalog, "links": {"self": request.url}}
+    catalog = catalog_of(tx, state(request.runtime), request.context.project_id, request.context.user_id)
+    return Reply(msgspec.Raw(msgspec.json.encode({"catalog": catalog, "links": {"self": request.url}})))
 
 
 @api.op("GET", "/OS-FEDERATION/projects", policy=PROJECTS, reply="projects")

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import msgspec
 import sqlalchemy as sa
 
 from ..kernel.db import Tx
+from . import epoch
 from .endpoints import endpoints, url_for
 from .project_endpoints import of_project
 from .services import services
+from .state import State
 
 
-def catalog_of(tx: Tx, project_id: str | None, user_id: str | None) -> list[dict]:
-    """The catalog for a caller. An endpoint whose URL needs a project is left out for who has none. For a project that
-    is associated with endpoints, only these are there, and the services that have any of them."""
+def catalog_of(tx: Tx, held: State, project_id: str | None, user_id: str | None) -> msgspec.Raw:
+    """The catalog for a caller, as JSON. An endpoint whose URL needs a project is left out for who has none. For a project
+    that is associated with endpoints, only these are there, and the services that have any of them."""
+    at, whose = epoch.current(tx), (project_id, user_id)
+    kept = held.catalogs.get(whose)
+    if kept is None or kept[0] != at:
+        kept = at, msgspec.Raw(msgspec.json.encode(_made(tx, project_id, user_id)))
+        held.catalogs.put(whose, kept)
+    return kept[1]
+
+
+def _made(tx: Tx, project_id: str | None, user_id: str | None) -> list[dict]:
     wanted = {row.id for row in of_project(tx, project_id)} if project_id else set()
     found: dict[str, dict] = {}
     for row in tx.all(sa.select(services).where(services.c.enabled).order_by(services.c.type, services.c.id)):

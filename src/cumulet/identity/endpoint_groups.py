@@ -11,7 +11,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .attributes import Name, Text, given, same_id, taken
 from .endpoints import endpoints
 from .entities import find, shown
@@ -90,6 +90,7 @@ def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.A
     if "filters" in values:
         _check(values["filters"])
     tx.update(endpoint_groups, row.id, **values)
+    epoch.bump(tx)
     return show(tx, request, endpoint_group_id)
 
 
@@ -97,6 +98,7 @@ def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.A
 def delete(tx: Tx, request: Request, endpoint_group_id: str) -> None:
     """Delete an endpoint group."""
     tx.delete(endpoint_groups, id=find_group(tx, endpoint_group_id).id)
+    epoch.bump(tx)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .attributes import expecting, given, same_id, taken
 from .entities import find, shown
 from .listing import listed
@@ -80,6 +80,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         endpoints, id=ids.new_hex(), service_id=fields.service_id, region_id=region, interface=fields.interface,
         url=fields.url, enabled=fields.enabled, extra=extra | ({"name": fields.name} if fields.name else {}),
     )  # fmt: skip
+    epoch.bump(tx)
     return view(request, row)
 
 
@@ -107,6 +108,7 @@ def update(tx: Tx, request: Request, endpoint_id: str, body: dict[str, t.Any]) -
         values["region_id"] = fields.region
     _ensure_region(tx, values.get("region_id"))
     tx.update(endpoints, row.id, **values, extra=row.extra | extra)
+    epoch.bump(tx)
     return show(tx, request, endpoint_id)
 
 
@@ -114,6 +116,7 @@ def update(tx: Tx, request: Request, endpoint_id: str, body: dict[str, t.Any]) -
 def delete(tx: Tx, request: Request, endpoint_id: str) -> None:
     """Delete an endpoint."""
     tx.delete(endpoints, id=find_endpoint(tx, endpoint_id).id)
+    epoch.bump(tx)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

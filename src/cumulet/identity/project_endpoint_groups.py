@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Conflict, NotFound
 from ..kernel.http import Page, Request
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, endpoint_groups, endpoints, projects, tree
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, endpoint_groups, endpoints, epoch, projects, tree
 from .endpoint_groups import find_group
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -49,6 +49,7 @@ def create(tx: Tx, request: Request, endpoint_group_id: str, project_id: str) ->
     if tx.get(project_endpoint_groups, **pair) is not None:
         raise Conflict("Conflict occurred attempting to store project_endpoint_group - Duplicate entry.")
     tx.insert(project_endpoint_groups, **pair)
+    epoch.bump(tx)
 
 
 @api.op("GET", ONE, policy=GET, reply="project_endpoint_group", errors=(404,))
@@ -65,6 +66,7 @@ def delete(tx: Tx, request: Request, endpoint_group_id: str, project_id: str) ->
     """End a project's association with an endpoint group."""
     if not tx.delete(project_endpoint_groups, **_there(tx, endpoint_group_id, project_id)):
         raise _missing()
+    epoch.bump(tx)
 
 
 @api.op("GET", GROUP + "/projects", policy=PROJECTS, reply="projects", errors=(404,))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Conflict, NotFound
 from ..kernel.http import Page, Request
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, endpoints, project_endpoint_groups, projects, tree
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, endpoints, epoch, project_endpoint_groups, projects, tree
 from .endpoint_groups import matching
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -41,6 +41,7 @@ def create(tx: Tx, request: Request, project_id: str, endpoint_id: str) -> None:
     if tx.get(project_endpoints, **pair) is not None:
         raise Conflict("Conflict occurred attempting to store project_endpoint - Duplicate entry.")
     tx.insert(project_endpoints, **pair)
+    epoch.bump(tx)
 
 
 @api.op("GET", ONE, policy=CHECK, status=204, errors=(404,))
@@ -56,6 +57,7 @@ def delete(tx: Tx, request: Request, project_id: str, endpoint_id: str) -> None:
     """End a project's association with an endpoint."""
     if not tx.delete(project_endpoints, project_id=project_id, endpoint_id=endpoint_id):
         raise _missing(project_id, endpoint_id)
+    epoch.bump(tx)
 
 
 @api.op("GET", ALL, policy=LIST, reply="endpoints", errors=(404,))

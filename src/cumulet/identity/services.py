@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .attributes import Text, given, same_id, taken
 from .entities import find, shown
 from .listing import listed
@@ -67,6 +67,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         services, id=ids.new_hex(), type=fields.type, name=fields.name, description=fields.description,
         enabled=fields.enabled, extra=extra,
     )  # fmt: skip
+    epoch.bump(tx)
     return view(request, row)
 
 
@@ -89,6 +90,7 @@ def update(tx: Tx, request: Request, service_id: str, body: dict[str, t.Any]) ->
     same_id(body, service_id, "service")
     fields, extra = taken(body, ServiceUpdate, "service")
     tx.update(services, row.id, **given(fields), extra=row.extra | extra)
+    epoch.bump(tx)
     return show(tx, request, service_id)
 
 
@@ -101,6 +103,7 @@ def delete(tx: Tx, request: Request, service_id: str) -> None:
             tx.delete(services, id=service_id)
     except Conflict:
         raise Forbidden(f"Unable to delete service {service_id} because it has registered limits.") from None
+    epoch.bump(tx)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

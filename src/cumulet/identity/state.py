@@ -6,6 +6,8 @@ import collections
 import threading
 import typing as t
 
+import msgspec
+
 from ..kernel.auth.context import Context
 from ..kernel.runtime import Runtime
 from .fernet import Repository
@@ -14,16 +16,40 @@ from .passwords import Checker
 if t.TYPE_CHECKING:
     from .tokens.resolve import Resolved
 
-KEEP_MOST = 20_000
-"""Tokens known at once."""
+TOKENS, CATALOGS = 20_000, 1_000
+"""How many are known at once. A token takes some 4 kB, a catalog as much for every three services."""
+
+Key = t.TypeVar("Key")
+Value = t.TypeVar("Value")
 
 
-class Known(t.NamedTuple):
-    """What a token came to at an epoch."""
+class Latest(t.Generic[Key, Value]):
+    """The values put in last, so many at most."""
 
-    epoch: int
-    resolved: Resolved
-    context: Context
+    def __init__(self, most: int):
+        self._most = most
+        self._values: collections.OrderedDict[Key, Value] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key) -> Value | None:
+        return self._values.get(key)
+
+    def put(self, key: Key, value: Value) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+
+class Known:
+    """What a token came to at an epoch. `body` is what clients are shown of it, without the catalog, once anyone asked."""
+
+    __slots__ = ("body", "context", "epoch", "resolved")
+
+    def __init__(self, epoch: float, resolved: Resolved, context: Context):
+        self.epoch, self.resolved, self.context = epoch, resolved, context
+        self.body: dict[str, t.Any] | None = None
 
 
 class State:
@@ -32,17 +58,9 @@ class State:
         self.token_keys = Repository(control / "fernet-keys")
         self.credential_keys = Repository(control / "credential-keys")
         self.passwords = Checker(runtime.config.bcrypt_rounds)
-        self._known: collections.OrderedDict[str, Known] = collections.OrderedDict()
-        self._lock = threading.Lock()
-
-    def known(self, token: str) -> Known | None:
-        return self._known.get(token)
-
-    def remember(self, token: str, known: Known) -> None:
-        with self._lock:
-            self._known[token] = known
-            while len(self._known) > KEEP_MOST:
-                self._known.popitem(last=False)
+        self.tokens: Latest[str, Known] = Latest(TOKENS)
+        self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
+        """By project and user: the epoch, and the catalog as JSON."""
 
 
 _making = threading.Lock()

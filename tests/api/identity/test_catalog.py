@@ -149,3 +149,46 @@ def test_consumers(admin):
     assert consumer["secret"] and "secret" not in admin.get(path).json()["consumer"]
     assert admin.patch(path, {"consumer": {"secret": "mine"}}).status_code == 400
     assert admin.delete(path).status_code == 204 and admin.get(path).status_code == 404
+
+
+def test_what_a_token_shows_follows_the_catalog_at_once(admin, demo):
+    """A token that was validated before shows each change of the catalog when it is validated again."""
+
+    def shown() -> dict[str, list[str]]:
+        catalog = admin.get("/auth/tokens", headers={"X-Subject-Token": demo.token}).json()["token"]["catalog"]
+        assert catalog == demo.get("/auth/catalog").json()["catalog"]
+        return {entry["type"]: [e["url"] for e in entry["endpoints"]] for entry in catalog}
+
+    everything = shown()
+    service = admin.post("/services", {"service": {"type": "dns", "name": "designate"}}).json()["service"]["id"]
+    assert shown() == everything | {"dns": []}
+    body = {"service_id": service, "interface": "public", "url": "http://dns"}
+    endpoint = admin.post("/endpoints", {"endpoint": body}).json()["endpoint"]["id"]
+    assert shown() == everything | {"dns": ["http://dns"]}
+    admin.patch(f"/endpoints/{endpoint}", {"endpoint": {"url": "http://names"}})
+    assert shown() == everything | {"dns": ["http://names"]}
+    admin.patch(f"/services/{service}", {"service": {"enabled": False}})
+    assert shown() == everything
+    admin.patch(f"/services/{service}", {"service": {"enabled": True, "type": "names"}})
+    assert shown() == everything | {"names": ["http://names"]}
+
+    project = demo.get("/auth/projects").json()["projects"][0]["id"]
+    admin.put(f"/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}")
+    assert shown() == {"names": ["http://names"]}
+    admin.delete(f"/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}")
+    assert shown() == everything | {"names": ["http://names"]}
+    wanted = {"endpoint_group": {"name": "g", "filters": {"service_id": service}}}
+    group = admin.post("/OS-EP-FILTER/endpoint_groups", wanted).json()["endpoint_group"]["id"]
+    admin.put(f"/OS-EP-FILTER/endpoint_groups/{group}/projects/{project}")
+    assert shown() == {"names": ["http://names"]}
+    admin.patch(f"/OS-EP-FILTER/endpoint_groups/{group}", {"endpoint_group": {"filters": {"interface": "internal"}}})
+    assert "names" not in shown()
+    admin.delete(f"/OS-EP-FILTER/endpoint_groups/{group}/projects/{project}")
+    assert shown() == everything | {"names": ["http://names"]}
+    admin.put(f"/OS-EP-FILTER/endpoint_groups/{group}/projects/{project}")
+    admin.delete(f"/OS-EP-FILTER/endpoint_groups/{group}")
+    assert shown() == everything | {"names": ["http://names"]}
+    admin.delete(f"/endpoints/{endpoint}")
+    assert shown() == everything | {"names": []}
+    admin.delete(f"/services/{service}")
+    assert shown() == everything

@@ -31,11 +31,11 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     What was worked out before holds as long as nothing changed that tokens depend on, which one row tells.
     """
     at = epoch.current(tx)
-    known = held.known(token)
+    known = held.tokens.get(token)
     if known is None or known.epoch != at:
         resolved = resolve(tx, read(held.token_keys, token))
         known = Known(at, resolved, _context(tx, resolved, token))
-        held.remember(token, known)
+        held.tokens.put(token, known)
     return known
 
 

@@ -13,12 +13,12 @@ from ...kernel.http import Reply, Request
 from .. import access_rules, api, password_rules, revocations, times, trusts, users
 from ..fernet import BadToken, Claims, Where, audit_id, issue
 from ..listing import asked, is_true
-from ..state import state
+from ..state import Known, state
 from . import methods, receipts, scope
 from .body import Auth
 from .caller import lookup
-from .render import rendered
-from .resolve import Resolved, check_age, denied, enabled_user, resolve
+from .render import answer, rendered
+from .resolve import check_age, denied, enabled_user, resolve
 
 LATE = 2 * 24 * 3600
 """Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
@@ -40,7 +40,7 @@ RULES_KNOWN = "openstack-identity-access-rules"
 def _target(tx: Tx, request: Request) -> dict:
     if SUBJECT not in request.headers:
         return {}
-    subject = _subject(tx, request).user
+    subject = _subject(tx, request).resolved.user
     return {"target.token.user_id": subject.id, "target.token.user.domain.id": subject.domain_id}
 
 
@@ -62,8 +62,10 @@ async def create(request: Request, body: Auth) -> Reply:
 @api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
 def show(tx: Tx, request: Request) -> Reply:
     """Show what the subject token says."""
-    body = rendered(tx, request, _readable(tx, request), _with_catalog(request))
-    return Reply(body, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
+    known = _readable(tx, request)
+    if known.body is None:
+        known.body = rendered(tx, known.resolved)
+    return answer(tx, request, request.headers[SUBJECT], known.resolved, known.body)
 
 
 @api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
@@ -76,38 +78,38 @@ def check(tx: Tx, request: Request) -> Reply:
 @api.op("DELETE", "/auth/tokens", policy=REVOKE, target=_target, status=204, errors=(404,))
 def delete(tx: Tx, request: Request) -> None:
     """Revoke the subject token, and no other."""
-    claims = _subject(tx, request).claims
+    claims = _subject(tx, request).resolved.claims
     revocations.revoke(tx, claims.audit[0], times.moment(claims.expires))
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _subject(tx: Tx, request: Request) -> Resolved:
+def _subject(tx: Tx, request: Request) -> Known:
     """The subject token, good. Raises NotFound, which says why it is not."""
     token = request.headers.get(SUBJECT)
     if not token:
         raise NotFound("No token in the request")
     late = LATE if is_true(asked(request, "allow_expired") or "0") else 0
     try:
-        resolved = lookup(state(request.runtime), tx, token).resolved
-        check_age(resolved.claims, late)
+        known = lookup(state(request.runtime), tx, token)
+        check_age(known.resolved.claims, late)
     except BadToken:
         raise NotFound("Could not recognize Fernet token") from None
     except Unauthorized:
         raise NotFound("Could not find token: it has expired, was revoked, or its user or scope is no good any more.") from None
-    return resolved
+    return known
 
 
-def _readable(tx: Tx, request: Request) -> Resolved:
+def _readable(tx: Tx, request: Request) -> Known:
     """The subject token, for a service that will go by it. Raises NotFound where it has access rules, and the service
     does not say that it knows what they are."""
-    resolved = _subject(tx, request)
-    credential = resolved.app_credential
+    known = _subject(tx, request)
+    credential = known.resolved.app_credential
     heeded = re.fullmatch(r"[1-9]\d*(\.\d+)?", request.headers.get(RULES_KNOWN, ""))
     if credential is not None and not heeded and access_rules.of_credentials(tx, [credential.id])[credential.id]:
         raise NotFound("Failed to validate token: it has access rules, and the request lacks OpenStack-Identity-Access-Rules.")
-    return resolved
+    return known
 
 
 class Issued(t.NamedTuple):
@@ -148,9 +150,8 @@ def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> 
             raise Forbidden(request.api.forbidden.format(rule="User is not a trustee."))
         trusts.use(tx, trust)
     claims = _claims(request, user.id, used, where, trust, found)
-    body = rendered(tx, request, resolve(tx, claims), _with_catalog(request))
-    token = issue(state(request.runtime).token_keys, claims)
-    return Issued(Reply(body, headers={"X-Subject-Token": token, "Vary": "X-Auth-Token"}), new_login)
+    resolved, token = resolve(tx, claims), issue(state(request.runtime).token_keys, claims)
+    return Issued(answer(tx, request, token, resolved, rendered(tx, resolved)), new_login)
 
 
 def _claims(request: Request, user_id: str, used: list[str], where: Where, trust: t.Any,
@@ -167,7 +168,3 @@ def _claims(request: Request, user_id: str, used: list[str], where: Where, trust
         audit.append(before.audit[-1])
     of = [one.id if one else None for one in (trust, credential, access)]
     return Claims(used, user_id, where, now, min(ends), audit, *of)
-
-
-def _with_catalog(request: Request) -> bool:
-    return not any(key == "nocatalog" for key, _ in request.query)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
+
 from ...kernel.db import Row, Tx
-from ...kernel.http import Request
+from ...kernel.http import Reply, Request
 from .. import access_rules, times
 from ..catalog import catalog_of
+from ..state import state
 from .resolve import Resolved
 
 
-def rendered(tx: Tx, request: Request, resolved: Resolved, with_catalog: bool) -> dict:
-    """A token's body."""
+def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
+    """What clients are shown of a token, but the catalog."""
     claims = resolved.claims
     body: dict[str, t.Any] = {
         "methods": claims.methods,
@@ -29,9 +32,16 @@ def rendered(tx: Tx, request: Request, resolved: Resolved, with_catalog: bool) -
         body["application_credential"] = _app_credential(tx, resolved.app_credential)
     if resolved.access_token is not None:
         body["OS-OAUTH1"] = {"access_token_id": resolved.access_token.id, "consumer_id": resolved.access_token.consumer_id}
-    if with_catalog and resolved.scope != "u":
-        body["catalog"] = catalog_of(tx, resolved.project.id if resolved.project else None, resolved.user.id)
     return body
+
+
+def answer(tx: Tx, request: Request, token: str, resolved: Resolved, body: dict[str, t.Any]) -> Reply:
+    """A token as the answer to a request: with the catalog, unless the query says not to."""
+    if resolved.scope != "u" and not any(key == "nocatalog" for key, _ in request.query):
+        project_id = resolved.project.id if resolved.project else None
+        body = body | {"catalog": catalog_of(tx, state(request.runtime), project_id, resolved.user.id)}
+    headers = {"X-Subject-Token": token, "Vary": "X-Auth-Token"}
+    return Reply(msgspec.Raw(msgspec.json.encode({"token": body})), headers=headers)
 
 
 def _scope(resolved: Resolved) -> dict:

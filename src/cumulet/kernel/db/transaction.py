@@ -22,6 +22,8 @@ class Tx:
     def __init__(self, connection: sa.Connection):
         self._connection = connection
         self.nudges: set[str] = set()
+        self.seen: dict[str, t.Any] = {}
+        """What was read in this transaction, by whoever would read it again."""
 
     def execute(self, statement: sa.Executable, values: t.Any = None) -> sa.CursorResult:
         return t.cast(sa.CursorResult, self._connection.execute(statement, values))

@@ -173,8 +173,8 @@ class Application:
         status = reply.status or operation.status_at(request.version)
         if reply.body is None:
             return Response(status_code=status, headers=reply.headers)
-        body = encode(request, operation.reply, reply.body)
-        return Response(msgspec.json.encode(body), status, reply.headers, media_type="application/json")
+        body = reply.body if isinstance(reply.body, msgspec.Raw) else msgspec.json.encode(encode(request, operation.reply, reply.body))
+        return Response(bytes(body), status, reply.headers, media_type="application/json")
 
     def _fault(self, request: Request, error: ApiError) -> Response:
         if isinstance(error, Unauthorized):

@@ -45,9 +45,10 @@ class Page(t.NamedTuple, t.Generic[Item]):
 
 
 class Reply(t.NamedTuple, t.Generic[Item]):
-    """An answer that says more than its body, whose type the OpenAPI document has from `Reply[Keypair]`."""
+    """An answer that says more than its body, whose type the OpenAPI document has from `Reply[Keypair]`. A body that is raw is
+    the whole answer as JSON already."""
 
-    body: Item | None = None
+    body: Item | msgspec.Raw | None = None
     status: int | None = None
     headers: dict[str, str] | None = None
 
