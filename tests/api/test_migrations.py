@@ -67,3 +67,50 @@ def test_a_database_of_the_first_version_keeps_what_is_in_it(empty):
     with engine.connect() as connection:
         assert connection.execute(sa.select(metadata.tables["volumes"].c.status)).scalars().all() == ["in-use"]
     engine.dispose()
+
+
+def test_what_a_database_has_twice_is_told_apart(empty):
+    """Nothing should be there twice; where it is, an upgrade neither fails nor loses what has a meaning of its own."""
+    services.load(*SERVICES)
+    command.upgrade(configuration(empty), "0005")
+    old, engine = sa.MetaData(), create_engine(empty)
+    old.reflect(engine)
+    with engine.begin() as connection:
+        for place, id in enumerate("ab"):
+            row = {"created_at": dt.datetime(2026, 1, 1 + place), "id": id * 32}
+            for table, values in _TWICE.items():
+                connection.execute(old.tables[table].insert(), row | values)
+    engine.dispose()
+    upgrade(empty)
+    engine = create_engine(empty)
+    with engine.connect() as connection:
+
+        def left(table: str, *columns: str) -> list[tuple]:
+            found = metadata.tables[table]
+            statement = sa.select(*(found.c[name] for name in columns)).where(found.c.id.in_(("a" * 32, "b" * 32)))
+            return [tuple(row) for row in connection.execute(statement.order_by(found.c.created_at))]
+
+        assert left("identity_projects", "name") == [("same",), ("same-bbbbbbbb",)]
+        assert left("identity_roles", "name") == [("same",), ("same-bbbbbbbb",)]
+        assert left("networks", "is_default", "external") == [(True, True), (False, True)]
+        assert left("subnetpools", "is_default") == [(True,), (False,)]
+        assert left("security_groups", "is_default") == [(True,), (False,)]
+        assert left("volume_attachments", "status") == [("attached",)]
+    engine.dispose()
+
+
+_STANDARD = {"project_id": "p", "name": "n", "description": "", "revision_number": 0}
+_TWICE: dict[str, dict] = {
+    "identity_projects": {"name": "same", "description": "", "enabled": True, "is_domain": True, "options": {}, "extra": {}},
+    "identity_roles": {"name": "same", "options": {}, "extra": {}},
+    "networks": _STANDARD | {"admin_state_up": True, "external": True, "is_default": True, "mtu": 1500, "port_security_enabled": True,
+                             "network_type": "flat", "dns_domain": "", "availability_zone_hints": []},
+    "subnetpools": _STANDARD | {"ip_version": 4, "prefixes": [], "default_prefixlen": 24, "min_prefixlen": 8, "max_prefixlen": 32,
+                                "is_default": True},
+    "security_groups": _STANDARD | {"stateful": True, "is_default": True},
+    "volumes": {"project_id": "p", "user_id": "u", "size": 1, "status": "in-use", "availability_zone": "nova", "bootable": False,
+                "multiattach": False, "metadata": {}, "admin_metadata": {}, "image_metadata": {}},
+    "volume_attachments": {"volume_id": "a" * 32, "project_id": "p", "instance_id": "s", "by_compute": True, "status": "attached",
+                           "attach_mode": "rw", "connection": {}},
+}  # fmt: skip
+"""What of each table is there twice but for ids and times."""

@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx
+from ..kernel.db import Once, Row, Tx
 from ..kernel.errors import Conflict, NotFound
 from ..kernel.http import Request
 
@@ -28,6 +28,12 @@ def shown(request: Request, collection: str, row: Row, *columns: str, **more: t.
     known = {name: getattr(row, name) for name in ("id", *columns)} | more
     extra = row._mapping.get("extra") or {}
     return extra | known | {"links": {"self": f"{request.base}/v3/{collection}/{row.id}"}}
+
+
+def name_once(noun: str) -> tuple[Once, Once]:
+    """That a name occurs once in a domain, and once in none."""
+    message = f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {{name}}."
+    return Once(("domain_id", "name"), message), Once(("name",), message, {"domain_id": None})
 
 
 def once(tx: Tx, table: sa.Table, name: str, domain_id: str | None, but: str | None = None) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ..kernel import ids
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import Once, Row, Tx, table
 from ..kernel.errors import Conflict, Forbidden, NotFound
 from ..kernel.http import Body, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
@@ -25,6 +25,7 @@ from .services import services
 
 # -- tables --------------------------------------------------------------------------------------------------------
 
+SECOND = "Conflict occurred attempting to store registered_limit - Duplicate entry."
 registered_limits = table(
     "identity_registered_limits",
     sa.Column("service_id", sa.String(64), sa.ForeignKey("identity_services.id"), nullable=False),
@@ -32,6 +33,10 @@ registered_limits = table(
     sa.Column("resource_name", sa.String(255), nullable=False),
     sa.Column("default_limit", sa.Integer, nullable=False),
     sa.Column("description", sa.Text),
+    once=(
+        Once(("service_id", "resource_name", "region_id"), SECOND),
+        Once(("service_id", "resource_name"), SECOND, {"region_id": None}),
+    ),
 )
 
 TWICE = "Conflict occurred attempting to store limit - Duplicate entry."
@@ -154,10 +159,9 @@ def _insert(tx: Tx, fields: RegisteredLimitCreate) -> Row:
 
 
 def _refuse_second(tx: Tx, service_id: str, region_id: str | None, resource_name: str, but: str | None = None) -> None:
-    """A constraint would not do: on either database, two rows without a region are different ones to it."""
     found = registered(tx, service_id, region_id, resource_name)
     if found is not None and found.id != but:
-        raise Conflict("Conflict occurred attempting to store registered_limit - Duplicate entry.")
+        raise Conflict(SECOND)
 
 
 def _refuse_used(tx: Tx, row: Row) -> None:

@@ -14,7 +14,7 @@ from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .attributes import Id, Name, Text, given, refuse_immutable, same_id, taken
-from .entities import find, once, shown
+from .entities import find, name_once, once, shown
 from .listing import asked, listed
 from .tree import find_domain
 
@@ -27,6 +27,7 @@ roles = table(
     sa.Column("description", sa.Text),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
+    once=name_once("role"),
 )
 
 # -- wire ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx, table
 from ..kernel.http.wire import UNSET, UnsetType
 from . import epoch
-from .entities import find, missing, once
+from .entities import find, missing, name_once, once
 
 DEFAULT_DOMAIN = "default"
 DEEPEST = 5
@@ -29,6 +29,7 @@ projects = table(
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Index("ix_identity_projects_name", "name"),
+    once=name_once("project"),
 )
 
 project_tags = table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from .. import network as service
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import Once, Row, Tx, table
 from ..kernel.http import UNSET, BadRequest, Conflict, NotFound, Page, Reply, Request, UnsetType, View
 from . import ipam, quotas
 from .bodies import Attributes, Id, Ip, Json, ProjectId, Text, answer, one, one_or_many
@@ -33,7 +33,10 @@ floatingips = table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("dns_name", sa.String(255), nullable=False),
     sa.Column("dns_domain", sa.String(255), nullable=False),
-)
+    once=(Once(("port_id", "fixed_ip_address", "floating_network_id"), (
+        "Port {port_id} has a floating IP for fixed IP {fixed_ip_address} already.", "FloatingIPPortAlreadyAssociated",
+    )),),
+)  # fmt: skip
 """`floating_port_id` is the port on the external network that holds the address; `port_id`, `fixed_ip_address` and
 `router_id`, all three or none, are whom it is passed on to, and by which router. `name` is always empty."""
 

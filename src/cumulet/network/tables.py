@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ..kernel.db import table
+from ..kernel.db import Once, table
 
 
 def standard() -> list[sa.Column]:
@@ -62,7 +62,11 @@ subnetpools = table(
     sa.Column("default_quota", sa.Integer),
     sa.Column("is_default", sa.Boolean, nullable=False),
     sa.Column("address_scope_id", sa.String(64), sa.ForeignKey("address_scopes.id"), index=True),
-)
+    once=(Once(
+        ("ip_version",), "A default subnetpool for this IP family has already been set. Only one default may exist per IP family.",
+        {"is_default": True},
+    ),),
+)  # fmt: skip
 
 networks = table(
     "networks",
@@ -78,6 +82,7 @@ networks = table(
     sa.Column("dns_domain", sa.String(255), nullable=False),
     sa.Column("vlan_transparent", sa.Boolean),
     sa.Column("availability_zone_hints", sa.JSON, nullable=False),
+    once=(Once(("is_default",), ("A default external network already exists.", "DefaultExternalNetworkExists"), {"is_default": True}),),
 )
 
 subnets = table(

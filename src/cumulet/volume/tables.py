@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ..kernel.db import table
+from ..kernel.db import Once, table
 
 volumes = table(
     "volumes",
@@ -62,6 +62,7 @@ attachments = table(
     sa.Column("connector", sa.JSON),
     sa.Column("connection", sa.JSON, nullable=False),
     sa.Column("attached_at", sa.DateTime),
+    once=(Once(("volume_id", "instance_id"), "Volume {volume_id} is already attached to server {instance_id}.", {"by_compute": True}),),
 )
 """A use of a volume: `reserved`, `attaching`, `attached` or `detaching`. Where compute made it (`by_compute`), only
 compute ends it: the volume is in a guest."""

@@ -37,3 +37,9 @@ def test_a_trust_with_one_use_is_used_once(cloud, admin, demo):
     trust = demo.post("/OS-TRUST/trusts", {"trust": body}).json()["trust"]
     scope = {"OS-TRUST:trust": {"id": trust["id"]}}
     assert sorted(together([lambda: cloud.ask("trustee", "pw", scope=scope)] * 5)) == [201] + [403] * 4
+
+
+def test_one_of_many_registers_the_limit_of_all_regions(admin):
+    service = admin.get("/services?type=volumev3").json()["services"][0]["id"]
+    body = {"registered_limits": [{"service_id": service, "resource_name": "r", "default_limit": 1}]}
+    assert sorted(together([lambda: admin.post("/registered_limits", body)] * 6)) == [201] + [409] * 5

@@ -56,9 +56,10 @@ def index(tx: Tx, request: Request, query: Listing) -> list[Thing]:
 @api.op("GET", "/things/{name}", policy=MEMBER, reply="thing", errors=(404,))
 def show(tx: Tx, request: Request, name: str) -> Thing:
     """Show one."""
-    if (row := tx.get(things, name=name)) is None:
+    rows = tx.rows(things, name=name)
+    if not rows:
         raise NotFound(f"No thing {name}")
-    return view(row)
+    return view(rows[0])
 
 
 @api.op("POST", "/things/{name}/action", policy=MEMBER, action="grow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ...kernel.db import table
+from ...kernel.db import Once, table
 
 servers = table(
     "servers",
@@ -68,6 +68,10 @@ block_devices = table(
     sa.Column("device_type", sa.String(20)),
     sa.Column("tag", sa.String(60)),
     sa.Column("delete_on_termination", sa.Boolean, nullable=False, default=False),
+    once=(
+        Once(("server_id", "volume_id"), "Volume {volume_id} is already attached to server {server_id}."),
+        Once(("server_id",), "Server {server_id} has a disk to boot from already.", {"boot_index": 0}),
+    ),
 )
 """A disk: `destination_type` is `local` (lives with the server) or `volume`. `connection` is how its host reaches a volume."""
 
@@ -78,6 +82,7 @@ nics = table(
     sa.Column("port_id", sa.String(64), nullable=False, index=True),
     sa.Column("tag", sa.String(60)),
     sa.Column("ours", sa.Boolean, nullable=False),
+    once=(Once(("server_id", "port_id"), "Port {port_id} is already attached to server {server_id}."),),
 )
 """A card. `ours`: the port was made for the server and goes with it."""
 

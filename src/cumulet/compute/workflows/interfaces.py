@@ -76,7 +76,7 @@ class DetachInterface(Saga):
 def put_back(tx: Tx, server_id: str, state: dict) -> None:
     """Give a server the card again that a DetachInterface with this state has taken from it."""
     card = state.get("card")
-    if card and tx.get(nics, id=card["id"]) is None:
+    if card and tx.get(nics, server_id=server_id, port_id=state["port"]) is None:
         tx.insert(nics, server_id=server_id, port_id=state["port"], **card)
 
 

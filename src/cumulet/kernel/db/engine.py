@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from ..errors import Unavailable
-from .transaction import Tx
+from .transaction import Broken, Tx
 from .turns import Turns
 
 Result = t.TypeVar("Result")
@@ -28,6 +28,8 @@ ATTEMPTS = 12
 
 class Database:
     """Where every service keeps its rows. `url` is SQLAlchemy's: `sqlite:////path` or `postgresql+psycopg://...`."""
+
+    transaction: type[Tx] = Tx
 
     def __init__(self, url: str):
         self.engine = create_engine(url)
@@ -42,7 +44,7 @@ class Database:
         """A transaction in this thread, for what has no event loop."""
         turn = self._turns.take() if self._turns and write else contextlib.nullcontext()
         with turn, self.engine.connect().execution_options(**self._options(write)) as connection, connection.begin():
-            tx = Tx(connection)
+            tx = self.transaction(connection)
             yield tx
         for topic in tx.nudges:
             self.on_nudge(topic)
@@ -50,10 +52,16 @@ class Database:
     def transact(self, fn: t.Callable[[Tx], Result], write: bool = True) -> Result:
         """Run `fn` in a transaction, again where the database says that another one came between.
         It may run several times, so it changes nothing but the database."""
+        broken = self.embedded
         for attempt in range(ATTEMPTS):
             try:
                 with self.begin(write) as tx:
                     return fn(tx)
+            except (exc.IntegrityError, Broken):
+                # PostgreSQL may tell of the constraint where another's row came between looking and adding: who looks again sees it.
+                if broken:
+                    raise
+                broken = True
             except exc.OperationalError as error:
                 if not _lost_race(error):
                     raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -14,12 +16,30 @@ CONFLICTS: dict[str, tuple[str, str | None]] = {}
 """Constraint (by its name, and as SQLite words it) -> message for the client, and its fault's kind."""
 
 
-def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True,
-          unique: dict[tuple[str, ...], str | tuple[str, str]] | None = None) -> sa.Table:  # fmt: skip
+LONGEST = 63
+"""Characters of a name of PostgreSQL's."""
+Message = str | tuple[str, str]
+"""What to tell a client, formatted with the values of the row, and, as a pair, the fault's kind."""
+
+
+class Once(t.NamedTuple):
+    """Columns that together occur once among the rows with some values (None: null). An index keeps it, so a table can get
+    one later."""
+
+    columns: tuple[str, ...]
+    message: Message
+    among: dict[str, bool | int | None] = {}
+
+
+AMONG = "among"
+"""Where an index keeps these values."""
+
+
+def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True, unique: dict[tuple[str, ...], Message] | None = None,
+          once: tuple[Once, ...] = ()) -> sa.Table:  # fmt: skip
     """A table with `id`, `created_at` and `updated_at` before its own columns.
 
-    unique: columns that together occur once -> what to tell a client that repeats them, formatted with the
-    values of the row (and, as a pair, the fault's kind).
+    unique: columns that together occur once -> what to tell a client that repeats them. once: what `unique` cannot say.
     """
     common = [sa.Column("id", sa.String(64), primary_key=True)] if id else []
     common += [sa.Column("created_at", sa.DateTime, nullable=False), sa.Column("updated_at", sa.DateTime)]
@@ -27,9 +47,23 @@ def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True,
     for over, message in (unique or {}).items():
         constraint = f"uq_{name}_{'_'.join(over)}"
         made.append_constraint(sa.UniqueConstraint(*over, name=constraint))
-        pair = message if isinstance(message, tuple) else (message, None)
-        CONFLICTS[constraint] = CONFLICTS[", ".join(f"{name}.{column}" for column in over)] = pair
+        _tell(name, constraint, over, message)
+    for over, message, among in once:
+        constraint = "_".join((f"uq_{name}", *over, *(("among", *among) if among else ())))[:LONGEST]
+        rows = sa.and_(*(_is(made.c[column], value) for column, value in among.items())) if among else None
+        indexed = (made.c[column] for column in over)
+        sa.Index(constraint, *indexed, unique=True, sqlite_where=rows, postgresql_where=rows, info={AMONG: among})
+        _tell(name, constraint, over, message)
     return made
+
+
+def _tell(name: str, constraint: str, over: tuple[str, ...], message: Message) -> None:
+    pair = message if isinstance(message, tuple) else (message, None)
+    CONFLICTS[constraint] = CONFLICTS[", ".join(f"{name}.{column}" for column in over)] = pair
+
+
+def _is(column: sa.Column, value: bool | int | None) -> sa.ColumnElement[bool]:
+    return column.is_(value) if value is None or isinstance(value, bool) else column == value
 
 
 def conflict(error: exc.IntegrityError) -> tuple[str, str | None] | None:

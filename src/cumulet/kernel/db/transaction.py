@@ -16,6 +16,10 @@ from .tables import conflict
 Row = sa.Row
 
 
+class Broken(Conflict):
+    """A write broke a constraint."""
+
+
 class Tx:
     """A transaction. It commits when the handler returns and rolls back when it raises."""
 
@@ -101,7 +105,7 @@ class Tx:
         try:
             return self.execute(_delete(table, _form(where)), where).rowcount
         except exc.IntegrityError:
-            raise Conflict(f"It cannot be deleted from {table.name}: others still refer to it.") from None
+            raise Broken(f"It cannot be deleted from {table.name}: others still refer to it.") from None
 
     @contextlib.contextmanager
     def savepoint(self) -> t.Iterator[None]:
@@ -124,7 +128,7 @@ class Tx:
         if known is None:
             return error
         message, kind = known
-        return Conflict(message.format_map(_Blank(values)), kind=kind)
+        return Broken(message.format_map(_Blank(values)), kind=kind)
 
 
 class _Blank(dict):

@@ -13,7 +13,7 @@ from ..auth.context import Context
 from ..auth.policy import Policy
 from ..bus.local import LocalBus
 from ..config import Config
-from ..db import Database, Tx, metadata
+from ..db import Tx, metadata
 from ..errors import Unauthorized
 from ..http.api import Api, Operation
 from ..http.application import Application
@@ -22,6 +22,7 @@ from ..http.request import Request
 from ..http.routing import Routes
 from ..runtime import Authenticate, Runtime
 from ..work import Worker
+from .rows import CheckedDatabase
 
 
 class Caller:
@@ -61,7 +62,7 @@ class Cloud:
     def __init__(self, url: str, data: str, apis: dict[str, Api], *, authenticate: Authenticate | None = None,
                  config: dict[str, t.Any] | None = None):  # fmt: skip
         self._contexts: dict[str, Context] = {}
-        db = Database(url)
+        db = CheckedDatabase(url)
         metadata.drop_all(db.engine)
         metadata.create_all(db.engine)
         rules = [rule for api in apis.values() for rule in api.rules.values()]

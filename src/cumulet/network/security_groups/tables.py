@@ -7,7 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ...kernel.auth.context import Context
-from ...kernel.db import Row, Tx, table
+from ...kernel.db import Once, Row, Tx, table
 from .. import quotas
 from ..resource import Clause, find, own
 from ..sharing import given_to
@@ -18,6 +18,7 @@ security_groups = table(
     *standard(),
     sa.Column("stateful", sa.Boolean, nullable=False),
     sa.Column("is_default", sa.Boolean, nullable=False),
+    once=(Once(("project_id",), ("Default security group already exists.", "SecurityGroupDefaultAlreadyExists"), {"is_default": True}),),
 )
 
 
