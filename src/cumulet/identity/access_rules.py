@@ -17,6 +17,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from . import NO_DOMAIN, api, users
+from .delegation import refuse_for_application_credentials
 from .entities import missing, shown
 from .listing import listed
 
@@ -66,7 +67,7 @@ DELETE = api.rule(
 @api.op("GET", "/users/{user_id}/access_rules", policy=LIST, target=users.target, reply="access_rules", errors=(404,))
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's access rules."""
-    refuse_delegated(request)
+    refuse_for_application_credentials(request)
     filters = ("service", "path", "method")
     return listed(tx, request, access_rules, lambda row: view(request, row), filters, access_rules.c.user_id == user_id)
 
@@ -75,7 +76,7 @@ def index(tx: Tx, request: Request, user_id: str) -> Page:
         errors=(404,))  # fmt: skip
 def show(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> dict:
     """Show an access rule."""
-    refuse_delegated(request)
+    refuse_for_application_credentials(request)
     return view(request, _find(tx, user_id, access_rule_id))
 
 
@@ -83,7 +84,7 @@ def show(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> dict:
         errors=(404,))  # fmt: skip
 def delete(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> None:
     """Delete an access rule that no application credential uses."""
-    refuse_delegated(request)
+    refuse_for_application_credentials(request)
     row = _find(tx, user_id, access_rule_id)
     if tx.scalar(sa.select(access_rule_uses.c.rule_id).where(access_rule_uses.c.rule_id == row.id).limit(1)):
         raise Forbidden("You are not authorized to perform the requested action: May not delete access rule in use.")
@@ -130,19 +131,6 @@ def _end(path: str, at: int) -> int:
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
-
-
-def refuse_delegated(request: Request) -> None:
-    """A trust or an OAuth access token lends what somebody may do for a while; a credential made with it would outlive it."""
-    if request.context.trust_id is not None or request.context.extra.get("access_token_id"):
-        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
-
-
-def refuse_any_delegation(request: Request, what: str) -> None:
-    """Raise Forbidden for a token that is not its user's own doing, but got by a trust, an application credential or OAuth."""
-    context = request.context
-    if context.trust_id or context.app_credential_id or context.extra.get("access_token_id"):
-        raise Forbidden(f"Cannot {what} with a token issued via delegation.")
 
 
 def of_credentials(tx: Tx, ids: list[str]) -> dict[str, list[dict]]:

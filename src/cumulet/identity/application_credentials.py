@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import BadRequest, Forbidden
+from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from . import NO_DOMAIN, PROJECT_ALONE, access_rules, api, epoch, implied_roles, users
-from .access_rules import AccessRule, access_rule_uses, refuse_delegated
+from .access_rules import AccessRule, access_rule_uses
 from .attributes import Name, Text, taken
+from .delegation import forbidden, refuse_for_application_credentials
 from .entities import missing, shown
 from .listing import listed
 from .passwords import LONGEST
@@ -92,8 +93,8 @@ def _owner(tx: Tx, request: Request, user_id: str, application_credential_id: st
 async def create(request: Request, user_id: str, body: dict[str, t.Any]) -> dict:
     """Create an application credential for the token's project. Its secret is shown this once."""
     fields, _ = taken(body, ApplicationCredentialCreate, "application_credential")
-    refuse_delegated(request)
-    refuse_restricted(request)
+    refuse_for_application_credentials(request)
+    _refuse_restricted(request)
     if request.context.project_id is None:
         raise BadRequest("Invalid application credential: a token for a project is needed to create one")
     expires = None if fields.expires_at is None else expiry(fields.expires_at)
@@ -106,7 +107,7 @@ async def create(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
 @api.op("GET", ALL, policy=LIST, target=_of_path, reply="application_credentials", errors=(404,))
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's application credentials."""
-    refuse_delegated(request)
+    refuse_for_application_credentials(request)
     users.find_user(tx, user_id)
     own = application_credentials.c.user_id == user_id
     page = listed(tx, request, application_credentials, lambda row: row, ("name",), own)
@@ -116,15 +117,15 @@ def index(tx: Tx, request: Request, user_id: str) -> Page:
 @api.op("GET", ONE, policy=GET, target=_owner, reply="application_credential", errors=(404,))
 def show(tx: Tx, request: Request, user_id: str, application_credential_id: str) -> dict:
     """Show an application credential."""
-    refuse_delegated(request)
+    refuse_for_application_credentials(request)
     return _views(tx, request, [_find(tx, application_credential_id)])[0]
 
 
 @api.op("DELETE", ONE, policy=DELETE, target=_owner, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, user_id: str, application_credential_id: str) -> None:
     """Delete an application credential; its tokens end with it."""
-    refuse_delegated(request)
-    refuse_restricted(request)
+    refuse_for_application_credentials(request)
+    _refuse_restricted(request)
     tx.delete(application_credentials, id=_find(tx, application_credential_id).id)
     epoch.bump(tx)
 
@@ -132,11 +133,11 @@ def delete(tx: Tx, request: Request, user_id: str, application_credential_id: st
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def refuse_restricted(request: Request) -> None:
+def _refuse_restricted(request: Request) -> None:
     """A program's secret makes no further ones, unless it was made for that."""
     if request.context.extra.get("restricted"):
         action = "Using method 'application_credential' is not allowed for managing additional application credentials."
-        raise Forbidden(request.api.forbidden.format(rule=action))
+        raise forbidden(request, action)
 
 
 def referenced(tx: Tx, references: list[RoleReference]) -> set[str]:

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import BadRequest, Conflict, Forbidden
+from ..kernel.errors import BadRequest, Conflict
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from ..kernel.runtime import Runtime
 from . import api
-from .application_credentials import refuse_restricted
 from .attributes import Text, expecting, given, same_id, taken
+from .delegation import is_delegated, refuse_for_credentials
 from .entities import missing, shown
 from .listing import listed
 from .state import state
@@ -83,24 +83,18 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     """Create a credential. An EC2 one's id is made of its access key, so that the key finds it."""
     fields, extra = taken(body, CredentialCreate, "credential")
     request.enforce(CREATE, {"target.credential.user_id": fields.user_id})
-    check_delegation(request, fields.project_id)
-    id, blob = ids.new_hex(), fields.blob
-    if fields.type.lower() == "ec2":
-        refuse_restricted(request)
-        parts = _ec2_blob(fields.blob)
-        id = ec2_id(parts["access"])
-        if made_with := delegation(request):
-            blob = msgspec.json.encode(parts | made_with).decode()
-    row = insert(tx, request.runtime, id, fields.user_id, fields.project_id, fields.type, blob, extra)
+    refuse_for_credentials(request)
+    id = ec2_id(_ec2_blob(fields.blob)["access"]) if fields.type.lower() == "ec2" else ids.new_hex()
+    row = insert(tx, request.runtime, id, fields.user_id, fields.project_id, fields.type, fields.blob, extra)
     return view(request, row)
 
 
 @api.op("GET", "/credentials", policy=LIST, target=of_self, reply="credentials")
 def index(tx: Tx, request: Request) -> Page:
     """List the credentials that the caller may see."""
+    if is_delegated(request):
+        return Page([])
     where = [] if request.allows(LIST, {}) else [credentials.c.user_id == request.context.user_id]
-    if delegation(request):
-        where.append(credentials.c.project_id == request.context.project_id)
     return listed(tx, request, credentials, lambda row: view(request, row), ("user_id", "type"), *where)
 
 
@@ -118,12 +112,10 @@ def update(tx: Tx, request: Request, credential_id: str, body: dict[str, t.Any])
     fields, extra = taken(body, CredentialUpdate, "credential")
     values = given(fields, "blob")
     request.enforce(UPDATE, {"target.credential.user_id": values.get("user_id", row.user_id)})
-    check_delegation(request, values.get("project_id", row.project_id))
     _check_references(tx, values.get("user_id"), values.get("project_id"))
     _refuse_ec2_change(row.type, values.get("type", row.type))
     if fields.blob is not UNSET:
         if row.type.lower() == "ec2":
-            refuse_restricted(request)
             _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(fields.blob))
         values["sealed_blob"] = _seal(request.runtime, fields.blob)
     tx.update(credentials, row.id, **values, extra=row.extra | extra)
@@ -166,25 +158,9 @@ def view(request: Request, row: Row) -> dict:
     return shown(request, "credentials", row, "user_id", "project_id", "type", blob=blob_of(request.runtime, row))
 
 
-def check_delegation(request: Request, project_id: str | None) -> None:
-    """What was got by a trust, an application credential or OAuth reaches credentials of its own project alone."""
-    if delegation(request) and project_id != request.context.project_id:
-        action = "EC2 credential project does not match the project scope of the delegated token"
-        raise Forbidden(request.api.forbidden.format(rule=action))
-
-
-def delegation(request: Request) -> dict[str, str]:
-    """The trust, application credential or OAuth access token that the caller's token is of."""
-    context = request.context
-    pairs = {
-        "trust_id": context.trust_id, "app_cred_id": context.app_credential_id, "access_token_id": context.extra.get("access_token_id"),
-    }  # fmt: skip
-    return {name: value for name, value in pairs.items() if value is not None}
-
-
 def _permitted(tx: Tx, request: Request, id: str) -> Row:
     row = find_credential(tx, id)
-    check_delegation(request, row.project_id)
+    refuse_for_credentials(request)
     return row
 
 

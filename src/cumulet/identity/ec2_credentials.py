@@ -11,8 +11,8 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import Unauthorized
 from ..kernel.http import OpenBody, Page, Request
 from . import NO_DOMAIN, api, users
-from .application_credentials import refuse_restricted
-from .credentials import blob_of, check_delegation, credentials, delegation, ec2_id, find_credential, insert
+from .credentials import blob_of, credentials, ec2_id, find_credential, insert
+from .delegation import refuse_for_credentials
 from .tree import find_project
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -50,11 +50,10 @@ def _owner(tx: Tx, request: Request, user_id: str, credential_id: str) -> dict:
 @api.op("POST", ALL, policy=CREATE, target=_of_path, reply="credential", status=201, errors=(404,))
 def create(tx: Tx, request: Request, user_id: str, body: Ec2Create) -> dict:
     """Make a pair of keys for a project."""
-    refuse_restricted(request)
     users.find_user(tx, user_id)
     project = find_project(tx, body.tenant_id)
-    check_delegation(request, project.id)
-    keys = {"access": ids.new_hex(), "secret": ids.new_hex(), "trust_id": None} | delegation(request)
+    refuse_for_credentials(request)
+    keys = {"access": ids.new_hex(), "secret": ids.new_hex(), "trust_id": None}
     blob = msgspec.json.encode(keys).decode()
     return _view(request, insert(tx, request.runtime, ec2_id(str(keys["access"])), user_id, project.id, "ec2", blob, {}))
 
@@ -62,10 +61,9 @@ def create(tx: Tx, request: Request, user_id: str, body: Ec2Create) -> dict:
 @api.op("GET", ALL, policy=LIST, target=_of_path, reply="credentials", errors=(404,))
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's pairs of keys."""
+    refuse_for_credentials(request)
     users.find_user(tx, user_id)
     rows = tx.rows(credentials, user_id=user_id, type="ec2", order=credentials.c.created_at)
-    if delegation(request):
-        rows = [row for row in rows if row.project_id == request.context.project_id]
     return Page([_view(request, row) for row in rows])
 
 
@@ -89,7 +87,7 @@ def _find(tx: Tx, request: Request, user_id: str, access: str) -> Row:
     row = find_credential(tx, ec2_id(access))
     if row.type != "ec2":
         raise Unauthorized("EC2 access key not found.")
-    check_delegation(request, row.project_id)
+    refuse_for_credentials(request)
     return row
 
 

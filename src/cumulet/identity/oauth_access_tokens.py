@@ -11,8 +11,9 @@ from ..kernel import clock, ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound, Unauthorized
 from ..kernel.http import Page, Request
-from . import PROJECT_ALONE, access_rules, api, epoch
+from . import PROJECT_ALONE, api, epoch
 from . import roles as roles_
+from .delegation import refuse_for_oauth
 from .entities import missing, shown
 from .listing import listed
 from .oauth_consumers import consumers
@@ -71,21 +72,21 @@ def create(tx: Tx, request: Request) -> Response:
 @api.op("GET", ALL, policy=LIST, reply="access_tokens")
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List the access tokens that a user granted."""
-    access_rules.refuse_any_delegation(request, MANAGE)
+    refuse_for_oauth(request, MANAGE)
     return listed(tx, request, access_tokens, lambda row: _view(request, row), (), access_tokens.c.authorizing_user_id == user_id)
 
 
 @api.op("GET", ONE, policy=GET, reply="access_token", errors=(404,))
 def show(tx: Tx, request: Request, user_id: str, access_token_id: str) -> dict:
     """Show an access token, without its secret."""
-    access_rules.refuse_any_delegation(request, MANAGE)
+    refuse_for_oauth(request, MANAGE)
     return _view(request, _find(tx, user_id, access_token_id))
 
 
 @api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, user_id: str, access_token_id: str) -> None:
     """Take back what a user granted; the tokens got with it end."""
-    access_rules.refuse_any_delegation(request, MANAGE)
+    refuse_for_oauth(request, MANAGE)
     tx.delete(access_tokens, id=_find(tx, user_id, access_token_id).id)
     epoch.bump(tx)
 

@@ -13,9 +13,10 @@ from ..kernel import clock, ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound, Unauthorized
 from ..kernel.http import Request
-from . import PROJECT_ALONE, access_rules, api, assignments
+from . import PROJECT_ALONE, api, assignments
 from .application_credentials import RoleReference, referenced
 from .attributes import expecting
+from .delegation import refuse_for_oauth
 from .oauth_consumers import find_consumer
 from .oauth_signatures import check, signed, told
 from .times import iso
@@ -73,7 +74,7 @@ def create(tx: Tx, request: Request) -> Response:
 @api.op("PUT", "/OS-OAUTH1/authorize/{request_token_id}", policy=AUTHORIZE, wrap="roles", reply="token", errors=(401, 404))
 def authorize(tx: Tx, request: Request, request_token_id: str, body: list[RoleReference]) -> dict:
     """Grant a consumer roles of one's own on the project that it asks for; what is answered is to be told to it."""
-    access_rules.refuse_any_delegation(request, "authorize a request token")
+    refuse_for_oauth(request, "authorize a request token")
     row = find_request_token(tx, request_token_id)
     if any((role.id is None) == (role.name is None) for role in body):
         raise BadRequest("Invalid input for field/attribute roles: each is named by its id or by its name")

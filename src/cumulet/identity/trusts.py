@@ -16,6 +16,7 @@ from . import ADMIN_OR_SYSTEM_READER, NO_DOMAIN, PROJECT_ALONE, api, assignments
 from . import roles as roles_
 from .application_credentials import RoleReference, referenced
 from .attributes import Id, taken
+from .delegation import forbidden, refuse_for_trusts
 from .entities import missing, shown
 from .listing import asked
 from .roles import find_role, roles
@@ -104,11 +105,9 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     """Create a trust of the caller's, or pass on the one that their token is of."""
     fields, extra = taken(body, TrustCreate, "trust")
     request.enforce(CREATE, {"target.trust.trustor_user_id": fields.trustor_user_id})
-    _refuse_credential(request)
-    if request.context.extra.get("access_token_id"):
-        raise Forbidden(request.api.forbidden.format(rule="Redelegation allowed for delegated by trust only"))
+    refuse_for_trusts(request)
     if fields.project_id and not fields.roles:
-        raise Forbidden(request.api.forbidden.format(rule="At least one role should be specified"))
+        raise forbidden(request, "At least one role should be specified")
     find_user(tx, fields.trustee_user_id)
     source = find_trust(tx, request.context.trust_id) if request.context.trust_id else None
     lent = _lent_roles(tx, fields, source)
@@ -129,7 +128,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
 @api.op("GET", ALL, policy=LIST_GIVEN, target=_self, reply="trusts")
 def index(tx: Tx, request: Request) -> Page:
     """List trusts: all, or a trustor's, or a trustee's."""
-    _refuse_credential(request)
+    refuse_for_trusts(request)
     trustor, trustee = asked(request, "trustor_user_id"), asked(request, "trustee_user_id")
     statement = sa.select(trusts).where(_unexpired())
     if trustor:
@@ -146,14 +145,14 @@ def index(tx: Tx, request: Request) -> Page:
 @api.op("GET", ONE, policy=GET, target=_target, reply="trust", errors=(404,))
 def show(tx: Tx, request: Request, trust_id: str) -> dict:
     """Show a trust."""
-    _refuse_credential(request)
+    refuse_for_trusts(request)
     return _view(tx, request, find_trust(tx, trust_id))
 
 
 @api.op("DELETE", ONE, policy=DELETE, target=_target, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, trust_id: str) -> None:
     """Delete a trust and those that were passed on from it; their tokens end with them."""
-    _refuse_credential(request)
+    refuse_for_trusts(request)
     tx.delete(trusts, id=find_trust(tx, trust_id).id)
     epoch.bump(tx)
 
@@ -161,7 +160,7 @@ def delete(tx: Tx, request: Request, trust_id: str) -> None:
 @api.op("GET", ONE + "/roles", policy=LIST_ROLES, target=_target, errors=(404,))
 def index_roles(tx: Tx, request: Request, trust_id: str) -> dict:
     """List the roles that a trust lends."""
-    _refuse_credential(request)
+    refuse_for_trusts(request)
     trust = _view(tx, request, find_trust(tx, trust_id))
     return {"roles": trust["roles"], "links": trust["roles_links"]}
 
@@ -169,7 +168,7 @@ def index_roles(tx: Tx, request: Request, trust_id: str) -> dict:
 @api.op("GET", ONE + "/roles/{role_id}", policy=GET_ROLE, target=_target, reply="role", errors=(404,))
 def show_role(tx: Tx, request: Request, trust_id: str, role_id: str) -> dict:
     """Show a role that a trust lends."""
-    _refuse_credential(request)
+    refuse_for_trusts(request)
     if tx.get(trust_roles, trust_id=find_trust(tx, trust_id).id, role_id=role_id) is None:
         raise missing("role", role_id)
     return roles_.view(request, find_role(tx, role_id))
@@ -209,12 +208,6 @@ def use(tx: Tx, trust: Row) -> None:
 
 def _unexpired() -> sa.ColumnElement[bool]:
     return sa.or_(trusts.c.expires_at.is_(None), trusts.c.expires_at > clock.now())
-
-
-def _refuse_credential(request: Request) -> None:
-    if "application_credential" in request.context.extra.get("methods", ()):
-        action = "Using method 'application_credential' is not allowed for managing trusts."
-        raise Forbidden(request.api.forbidden.format(rule=action))
 
 
 def _lent_roles(tx: Tx, fields: TrustCreate, source: Row | None) -> set[str]:

@@ -17,6 +17,7 @@ from ...kernel.http import Request
 from .. import tree
 from ..application_credentials import application_credentials
 from ..attributes import expecting
+from ..delegation import PRIMARY
 from ..fernet import METHODS, BadToken, Claims
 from ..oauth_access_tokens import of_request
 from ..password_rules import locked
@@ -25,7 +26,7 @@ from ..users import users
 from . import totp
 from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
 from .caller import lookup
-from .resolve import check_age, denied
+from .resolve import Resolved, check_age, denied
 
 SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp")
 
@@ -136,9 +137,22 @@ def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
     except BadToken:
         raise denied() from None
     check_age(resolved.claims)
-    if resolved.trust is not None or resolved.app_credential is not None or resolved.access_token is not None:
-        raise Forbidden("You are not authorized to perform the requested action: rescope a scoped token.")
+    _refuse_delegated(resolved)
     return Found(resolved.claims.user_id, claims=resolved.claims)
+
+
+def _refuse_delegated(resolved: Resolved) -> None:
+    """Raise Forbidden for a token that stands for less than its user: another got with it could be for more."""
+    if resolved.access_token is not None:
+        raise _forbidden("Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead")
+    if resolved.trust is not None:
+        raise _forbidden("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
+    if not PRIMARY.issuperset(resolved.claims.methods):
+        raise _forbidden("Using a delegated token to create another token is not allowed.")
+
+
+def _forbidden(action: str) -> Forbidden:
+    return Forbidden(f"You are not authorized to perform the requested action: {action}.")
 
 
 def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:

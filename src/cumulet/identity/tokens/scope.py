@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...kernel.db import Row, Tx
-from ...kernel.errors import Unauthorized
+from ...kernel.errors import Forbidden, NotFound, Unauthorized
 from .. import assignments, tree, trusts
 from ..attributes import expecting
 from ..fernet import Where
@@ -29,6 +29,9 @@ def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Ro
         return UNSCOPED, None
     if auth.scope is None:
         return _default(tx, user), None
+    if auth.scope.system is None and auth.scope.trust is None and any(one.claims and one.claims.scope[0] == "s" for one in found):
+        action = "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed."
+        raise Forbidden(f"You are not authorized to perform the requested action: {action}.")
     return _asked(tx, auth.scope)
 
 
@@ -66,5 +69,8 @@ def _there(row: Row | None) -> Row:
 def _trust(tx: Tx, named: NamedTrust) -> tuple[Where, Row]:
     if named.id is None:
         raise expecting("trust_id", "trust")
-    trust = trusts.find_trust(tx, named.id)
+    try:
+        trust = trusts.find_trust(tx, named.id)
+    except NotFound:
+        raise denied() from None
     return (("p", trust.project_id) if trust.project_id else UNSCOPED), trust
