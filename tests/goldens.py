@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from cumulet.kernel import config, services
-from cumulet.kernel.auth.context import Context
+from cumulet.kernel.auth.context import SCOPES, Context
 from cumulet.kernel.auth.policy import Policy
 from cumulet.kernel.http.api import Api, Operation
 from cumulet.kernel.http.openapi import document
@@ -123,11 +123,18 @@ def _form(path: str) -> str:
 
 
 def policy_rules(apis: dict[str, Api]) -> str:
-    parts = [f"# Policy rules\n\n{MADE_BY}\nAn operator overrides any of them in `policy.yaml` in the data directory.\n"]
+    told = (
+        "An operator overrides any of them in `policy.yaml` in the data directory. What kinds of token a rule is for stays: one of\n"
+        "another kind is refused, whatever roles it has. A token without a scope counts as a project's.\n"
+    )
+    parts = [f"# Policy rules\n\n{MADE_BY}\n{told}"]
     for name, api in sorted(apis.items()):
         if api.rules:
-            rows = "\n".join(f"| `{rule.name}` | `{rule.check or '@'}` | {rule.description} |" for rule in sorted(api.rules.values()))
-            parts.append(f"## {name}\n\n| rule | default | what it is for |\n| --- | --- | --- |\n{rows}\n")
+            rows = "\n".join(
+                f"| `{rule.name}` | `{rule.check or '@'}` | {'all' if rule.scopes == SCOPES else ', '.join(rule.scopes)} | {rule.description} |"
+                for rule in sorted(api.rules.values())
+            )
+            parts.append(f"## {name}\n\n| rule | default | tokens | what it is for |\n| --- | --- | --- | --- |\n{rows}\n")
     return "\n".join(parts)
 
 

@@ -206,3 +206,35 @@ def restore(data: str | None, file: Path, **flags: t.Any) -> None:
     from . import database as command
 
     command.restore(configured(data, **flags), file)
+
+
+@main.group()
+def policy() -> None:
+    """Look into who may do what."""
+
+
+@policy.command()
+@DATA
+@DATABASE
+@click.option("--user-domain", metavar="NAME", default="default", show_default=True, help="The user's domain, by id or name.")
+@click.option("--project", metavar="NAME", help="With a token for this project, by id or name.")
+@click.option("--project-domain", metavar="NAME", default="default", show_default=True, help="The project's domain.")
+@click.option("--domain", metavar="NAME", help="With a token for this domain.")
+@click.option("--system", is_flag=True, help="With a token for the system.")
+@click.argument("user")
+@click.argument("rule")
+@click.argument("target", nargs=-1)
+def explain(
+    data: str | None, database: str | None, user: str, user_domain: str, rule: str, target: tuple[str, ...], **scope: t.Any
+) -> None:
+    """Say whether a rule lets a user do something, and which clause decides.
+
+    TARGET is what it is to be done to: names and values as the rule has them (target.user.domain_id=default), or as the path
+    of an operation has them (user_id=ID), or the ID alone where the path has one; none is the caller's own. The status is 0
+    where it is allowed, 3 where it is not.
+    """
+    from . import policies as command
+
+    if sum(map(bool, (scope["project"], scope["domain"], scope["system"]))) > 1:
+        raise Failure("A token is for one of --project, --domain and --system.")
+    sys.exit(command.explained(configured(data, database=database), user, user_domain, rule, target, scope))

@@ -26,7 +26,7 @@ from .cloud import in_force
 
 def migrate(config: Config) -> None:
     """Bring the database to the newest schema."""
-    config = _used(config)
+    config = used(config)
     services.load(*SERVICES)
     Layout(config.root).prepare(config.user)
     before = current(config.database_url)
@@ -37,9 +37,9 @@ def migrate(config: Config) -> None:
 
 def backup(config: Config, file: Path) -> None:
     """Write a consistent copy: SQLite's own backup, or pg_dump's custom format."""
-    url = sa.make_url(_used(config).database_url)
+    url = sa.make_url(used(config).database_url)
+    existing(url)
     if url.get_backend_name() == "sqlite":
-        _existing(url)
         with closing(sqlite3.connect(f"file:{url.database}?mode=ro", uri=True)) as source, closing(_private(file)) as target:
             source.backup(target)
     else:
@@ -52,7 +52,7 @@ def restore(config: Config, file: Path) -> None:
     layout = Layout(config.root)
     if running(layout):
         raise Failure(f"The cloud is up: stop it first with `cumulet down --data {layout.root}`.")
-    url = sa.make_url(_used(config).database_url)
+    url = sa.make_url(used(config).database_url)
     layout.prepare(config.user)
     lock = hold(layout)
     if url.get_backend_name() == "sqlite":
@@ -92,7 +92,7 @@ def _restore_sqlite(database: Path, file: Path) -> None:
     fresh.replace(database)
 
 
-def _used(config: Config) -> Config:
+def used(config: Config) -> Config:
     """The settings with the database that the cloud runs with, if it does."""
     layout = Layout(config.root)
     return in_force(config, layout) if running(layout) else config
@@ -104,8 +104,9 @@ def _private(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file)
 
 
-def _existing(url: sa.URL) -> None:
-    if not Path(str(url.database)).exists():
+def existing(url: sa.URL) -> None:
+    """Raises Failure where the file of an embedded database is not there: to connect would make an empty one."""
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise Failure(f"There is no database {url.database}; name the cloud's directory with --data.")
 
 

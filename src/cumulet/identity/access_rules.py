@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Forbidden
 from ..kernel.http import OpenBody, Page, Request
-from . import NO_DOMAIN, api, users
+from . import api, users
 from .delegation import refuse_for_application_credentials
 from .entities import missing, shown
 from .listing import listed
@@ -52,12 +52,12 @@ class AccessRule(OpenBody):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-READ = f"((role:reader and system_scope:all) or user_id:%(target.user.id)s) and {NO_DOMAIN}"
+READ = "(role:reader and system_scope:all) or user_id:%(target.user.id)s"
 GET = api.rule("identity:get_access_rule", READ, "Show an access rule.")
 LIST = api.rule("identity:list_access_rules", READ, "List a user's access rules.")
 DELETE = api.rule(
     "identity:delete_access_rule",
-    f"((role:admin and system_scope:all) or user_id:%(target.user.id)s) and {NO_DOMAIN}",
+    "(role:admin and system_scope:all) or user_id:%(target.user.id)s",
     "Delete an access rule.",
 )
 

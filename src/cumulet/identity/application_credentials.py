@@ -14,7 +14,7 @@ from ..kernel import ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
-from . import NO_DOMAIN, PROJECT_ALONE, access_rules, api, epoch, implied_roles, users
+from . import PROJECT_ALONE, access_rules, api, epoch, implied_roles, users
 from .access_rules import AccessRule, access_rule_uses
 from .attributes import Name, Text, taken
 from .delegation import forbidden, refuse_for_application_credentials
@@ -67,11 +67,13 @@ class ApplicationCredentialCreate(OpenBody):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-READ = f"((rule:admin_required) or (role:reader and system_scope:all) or rule:owner) and {NO_DOMAIN}"
+READ = "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner"
 GET = api.rule("identity:get_application_credential", READ, "Show an application credential.")
 LIST = api.rule("identity:list_application_credentials", READ, "List a user's application credentials.")
-CREATE = api.rule("identity:create_application_credential", f"user_id:%(user_id)s and {PROJECT_ALONE}", "Create an application credential.")
-DELETE = api.rule("identity:delete_application_credential", f"rule:admin_or_owner and {NO_DOMAIN}", "Delete an application credential.")
+CREATE = api.rule(
+    "identity:create_application_credential", "user_id:%(user_id)s", "Create an application credential.", scopes=PROJECT_ALONE
+)
+DELETE = api.rule("identity:delete_application_credential", "rule:admin_or_owner", "Delete an application credential.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

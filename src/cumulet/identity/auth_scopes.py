@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from ..kernel.db import Tx
 from ..kernel.errors import Forbidden
 from ..kernel.http import Page, Reply, Request
-from . import api, assignments, domains, users
+from . import SCOPES, api, assignments, domains, users
 from . import projects as projects_
 from .catalog import catalog_of
 from .listing import listed
@@ -17,15 +17,16 @@ from .tree import projects, tags_of
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-CATALOG = api.rule("identity:get_auth_catalog", "", "Show the catalog of one's token.")
-PROJECTS = api.rule("identity:get_auth_projects", "", "List the projects that one may have a token for.")
-DOMAINS = api.rule("identity:get_auth_domains", "", "List the domains that one may have a token for.")
-SYSTEM = api.rule("identity:get_auth_system", "", "Say whether one may have a token for the system.")
+CATALOG = api.rule("identity:get_auth_catalog", "", "Show the catalog of one's token.", scopes=SCOPES)
+PROJECTS = api.rule("identity:get_auth_projects", "", "List the projects that one may have a token for.", scopes=SCOPES)
+DOMAINS = api.rule("identity:get_auth_domains", "", "List the domains that one may have a token for.", scopes=SCOPES)
+SYSTEM = api.rule("identity:get_auth_system", "", "Say whether one may have a token for the system.", scopes=SCOPES)
 OF_USER = api.rule(
     "identity:list_user_projects",
     "(rule:admin_required) or (role:reader and system_scope:all) or "
     "(role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(target.user.id)s",
     "List the projects on which a user has a role.",
+    scopes=SCOPES,
 )
 
 # -- operations ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..kernel.errors import BadRequest, Conflict
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from ..kernel.runtime import Runtime
-from . import api
+from . import SCOPES, api
 from .attributes import Text, expecting, given, same_id, taken
 from .delegation import is_delegated, refuse_for_credentials
 from .entities import missing, shown
@@ -59,11 +59,11 @@ class CredentialUpdate(OpenBody):
 OWN = "user_id:%(target.credential.user_id)s"
 READ = f"(rule:admin_required) or (role:reader and system_scope:all) or {OWN}"
 WRITE = f"(rule:admin_required) or {OWN}"
-GET = api.rule("identity:get_credential", READ, "Show a credential.")
-LIST = api.rule("identity:list_credentials", READ, "List credentials.")
-CREATE = api.rule("identity:create_credential", WRITE, "Create a credential.")
-UPDATE = api.rule("identity:update_credential", WRITE, "Update a credential.")
-DELETE = api.rule("identity:delete_credential", WRITE, "Delete a credential.")
+GET = api.rule("identity:get_credential", READ, "Show a credential.", scopes=SCOPES)
+LIST = api.rule("identity:list_credentials", READ, "List credentials.", scopes=SCOPES)
+CREATE = api.rule("identity:create_credential", WRITE, "Create a credential.", scopes=SCOPES)
+UPDATE = api.rule("identity:update_credential", WRITE, "Update a credential.", scopes=SCOPES)
+DELETE = api.rule("identity:delete_credential", WRITE, "Delete a credential.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Forbidden, NotFound
 from ..kernel.http import Reply, Request
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api
 from .state import state
 from .tree import DEFAULT_DOMAIN, find_domain
 
@@ -57,7 +57,7 @@ COMPLIANCE = ("password_regex", "password_regex_description")
 # -- policy --------------------------------------------------------------------------------------------------------
 
 GET = api.rule("identity:get_domain_config", ADMIN_OR_SYSTEM_READER, "Show a domain's configuration.")
-GET_COMPLIANCE = api.rule("identity:get_security_compliance_domain_config", "", "Show what is demanded of passwords.")
+GET_COMPLIANCE = api.rule("identity:get_security_compliance_domain_config", "", "Show what is demanded of passwords.", scopes=SCOPES)
 GET_DEFAULT = api.rule("identity:get_domain_config_default", ADMIN_OR_SYSTEM_READER, "Show the defaults of domains' configuration.")
 CREATE = api.rule("identity:create_domain_config", ADMIN, "Set a domain's configuration.")
 UPDATE = api.rule("identity:update_domain_config", ADMIN, "Change a domain's configuration.")

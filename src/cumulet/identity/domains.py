@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, api, epoch
+from . import ADMIN, SCOPES, api, epoch
 from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, taken
 from .entities import once, shown
 from .listing import listed
@@ -46,8 +46,9 @@ GET = api.rule(
     "identity:get_domain",
     READ + "token.domain.id:%(target.domain.id)s or token.project.domain.id:%(target.domain.id)s",
     "Show a domain.",
+    scopes=SCOPES,
 )
-LIST = api.rule("identity:list_domains", READ + "(role:reader and domain_id:%(target.domain.id)s)", "List domains.")
+LIST = api.rule("identity:list_domains", READ + "(role:reader and domain_id:%(target.domain.id)s)", "List domains.", scopes=SCOPES)
 CREATE = api.rule("identity:create_domain", ADMIN, "Create a domain.")
 UPDATE = api.rule("identity:update_domain", ADMIN, "Update a domain.")
 DELETE = api.rule("identity:delete_domain", ADMIN, "Delete a domain.")

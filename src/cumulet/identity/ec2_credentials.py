@@ -10,7 +10,7 @@ from ..kernel import ids
 from ..kernel.db import Row, Tx
 from ..kernel.errors import Unauthorized
 from ..kernel.http import OpenBody, Page, Request
-from . import NO_DOMAIN, api, users
+from . import api, users
 from .credentials import blob_of, credentials, ec2_id, find_credential, insert
 from .delegation import refuse_for_credentials
 from .tree import find_project
@@ -25,10 +25,10 @@ class Ec2Create(OpenBody):
 # -- policy --------------------------------------------------------------------------------------------------------
 
 OWN = "user_id:%(target.credential.user_id)s"
-READ = "((rule:admin_required) or (role:reader and system_scope:all) or "
-WRITE = f"((rule:admin_required) or (role:member and {OWN})) and {NO_DOMAIN}"
-GET = api.rule("identity:ec2_get_credential", f"{READ}{OWN}) and {NO_DOMAIN}", "Show an EC2 credential.")
-LIST = api.rule("identity:ec2_list_credentials", f"{READ}rule:owner) and {NO_DOMAIN}", "List a user's EC2 credentials.")
+READ = "(rule:admin_required) or (role:reader and system_scope:all) or "
+WRITE = f"(rule:admin_required) or (role:member and {OWN})"
+GET = api.rule("identity:ec2_get_credential", READ + OWN, "Show an EC2 credential.")
+LIST = api.rule("identity:ec2_list_credentials", READ + "rule:owner", "List a user's EC2 credentials.")
 CREATE = api.rule("identity:ec2_create_credential", WRITE, "Create an EC2 credential.")
 DELETE = api.rule("identity:ec2_delete_credential", WRITE, "Delete an EC2 credential.")
 

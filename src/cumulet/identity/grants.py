@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ..kernel.db import Tx
 from ..kernel.errors import BadRequest, Forbidden, NotFound
 from ..kernel.http import Page, Request
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch, groups, tree, users
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api, epoch, groups, tree, users
 from . import roles as roles_
 from .application_credentials import application_credentials
 from .assignments import Assignment, Kind, assign, assignments, held
@@ -36,14 +36,16 @@ CHECK = api.rule(
     "identity:check_grant",
     f"(rule:admin_required) or ((role:reader and system_scope:all) or {_in_own_domain('reader')} and {OWN_ROLE})",
     "Check whether a user or group has a role.",
+    scopes=SCOPES,
 )
 LIST = api.rule(
     "identity:list_grants",
     f"(rule:admin_required) or ((role:reader and system_scope:all) or {_in_own_domain('reader')})",
     "List the roles of a user or group.",
+    scopes=SCOPES,
 )
-CREATE = api.rule("identity:create_grant", CHANGE, "Give a role.")
-REVOKE = api.rule("identity:revoke_grant", CHANGE, "Take a role away.")
+CREATE = api.rule("identity:create_grant", CHANGE, "Give a role.", scopes=SCOPES)
+REVOKE = api.rule("identity:revoke_grant", CHANGE, "Take a role away.", scopes=SCOPES)
 RULES = {"check": CHECK, "list": LIST, "create": CREATE, "revoke": REVOKE}
 SYSTEM_RULES = {
     actor: {

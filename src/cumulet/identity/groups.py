@@ -11,7 +11,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import api, epoch, users
+from . import SCOPES, api, epoch, users
 from .attributes import Id, Name, Text, given, same_id, taken
 from .entities import find, once, shown
 from .listing import listed, of_own_domain
@@ -59,21 +59,22 @@ READ = "(rule:admin_required) or (role:reader and system_scope:all) or (role:rea
 WRITE = "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s"
 AND_USER = " and domain_id:%(target.user.domain_id)s)"
 
-GET = api.rule("identity:get_group", READ + ")", "Show a group.")
-LIST = api.rule("identity:list_groups", READ + ")", "List groups.")
+GET = api.rule("identity:get_group", READ + ")", "Show a group.", scopes=SCOPES)
+LIST = api.rule("identity:list_groups", READ + ")", "List groups.", scopes=SCOPES)
 LIST_OF_USER = api.rule(
     "identity:list_groups_for_user",
     "(rule:admin_required) or (role:reader and system_scope:all) or "
     "(role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(user_id)s",
     "List the groups that a user is in.",
+    scopes=SCOPES,
 )
-CREATE = api.rule("identity:create_group", WRITE + ")", "Create a group.")
-UPDATE = api.rule("identity:update_group", WRITE + ")", "Update a group.")
-DELETE = api.rule("identity:delete_group", WRITE + ")", "Delete a group.")
-LIST_USERS = api.rule("identity:list_users_in_group", READ + ")", "List the users in a group.")
-REMOVE = api.rule("identity:remove_user_from_group", WRITE + AND_USER, "Remove a user from a group.")
-CHECK = api.rule("identity:check_user_in_group", READ + AND_USER, "Check whether a user is in a group.")
-ADD = api.rule("identity:add_user_to_group", WRITE + AND_USER, "Add a user to a group.")
+CREATE = api.rule("identity:create_group", WRITE + ")", "Create a group.", scopes=SCOPES)
+UPDATE = api.rule("identity:update_group", WRITE + ")", "Update a group.", scopes=SCOPES)
+DELETE = api.rule("identity:delete_group", WRITE + ")", "Delete a group.", scopes=SCOPES)
+LIST_USERS = api.rule("identity:list_users_in_group", READ + ")", "List the users in a group.", scopes=SCOPES)
+REMOVE = api.rule("identity:remove_user_from_group", WRITE + AND_USER, "Remove a user from a group.", scopes=SCOPES)
+CHECK = api.rule("identity:check_user_in_group", READ + AND_USER, "Check whether a user is in a group.", scopes=SCOPES)
+ADD = api.rule("identity:add_user_to_group", WRITE + AND_USER, "Add a user to a group.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, Forbidden, NotFound
 from ..kernel.http import Body, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, api, limit_models
+from . import ADMIN, SCOPES, api, limit_models
 from .assignments import names_of
 from .attributes import Id, Name, expecting, given
 from .entities import shown
@@ -48,9 +48,12 @@ GET = api.rule(
     "(domain_id:%(target.limit.domain.id)s or domain_id:%(target.limit.project.domain_id)s) or "
     "(project_id:%(target.limit.project_id)s and not None:%(target.limit.project_id)s)",
     "Show a limit.",
+    scopes=SCOPES,
 )
-LIST = api.rule("identity:list_limits", "", "List the limits that concern one's token; all, for an administrator or a service.")
-MODEL = api.rule("identity:get_limit_model", "", "Show how limits go together.")
+LIST = api.rule(
+    "identity:list_limits", "", "List the limits that concern one's token; all, for an administrator or a service.", scopes=SCOPES
+)
+MODEL = api.rule("identity:get_limit_model", "", "Show how limits go together.", scopes=SCOPES)
 CREATE = api.rule("identity:create_limits", ADMIN, "Create limits.")
 UPDATE = api.rule("identity:update_limit", ADMIN, "Update a limit.")
 DELETE = api.rule("identity:delete_limit", ADMIN, "Delete a limit.")

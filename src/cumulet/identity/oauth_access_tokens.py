@@ -11,7 +11,7 @@ from ..kernel import clock, ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound, Unauthorized
 from ..kernel.http import Page, Request
-from . import PROJECT_ALONE, api, epoch
+from . import ADMIN, PROJECT_ALONE, api, epoch
 from . import roles as roles_
 from .delegation import refuse_for_oauth
 from .entities import missing, shown
@@ -38,12 +38,11 @@ access_tokens = table(
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-ADMIN = f"rule:admin_required and {PROJECT_ALONE}"
-GET = api.rule("identity:get_access_token", ADMIN, "Show a user's OAuth access token.")
-LIST = api.rule("identity:list_access_tokens", ADMIN, "List a user's OAuth access tokens.")
-DELETE = api.rule("identity:delete_access_token", ADMIN, "Delete a user's OAuth access token.")
-GET_ROLE = api.rule("identity:get_access_token_role", ADMIN, "Show a role of an OAuth access token.")
-LIST_ROLES = api.rule("identity:list_access_token_roles", ADMIN, "List the roles of an OAuth access token.")
+GET = api.rule("identity:get_access_token", ADMIN, "Show a user's OAuth access token.", scopes=PROJECT_ALONE)
+LIST = api.rule("identity:list_access_tokens", ADMIN, "List a user's OAuth access tokens.", scopes=PROJECT_ALONE)
+DELETE = api.rule("identity:delete_access_token", ADMIN, "Delete a user's OAuth access token.", scopes=PROJECT_ALONE)
+GET_ROLE = api.rule("identity:get_access_token_role", ADMIN, "Show a role of an OAuth access token.", scopes=PROJECT_ALONE)
+LIST_ROLES = api.rule("identity:list_access_token_roles", ADMIN, "List the roles of an OAuth access token.", scopes=PROJECT_ALONE)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ..kernel import clock, ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound, Unauthorized
 from ..kernel.http import Request
-from . import PROJECT_ALONE, api, assignments
+from . import ADMIN, PROJECT_ALONE, api, assignments
 from .application_credentials import RoleReference, referenced
 from .attributes import expecting
 from .delegation import refuse_for_oauth
@@ -43,9 +43,7 @@ request_tokens = table(
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-AUTHORIZE = api.rule(
-    "identity:authorize_request_token", f"rule:admin_required and {PROJECT_ALONE}", "Grant an OAuth consumer what it asks for."
-)
+AUTHORIZE = api.rule("identity:authorize_request_token", ADMIN, "Grant an OAuth consumer what it asks for.", scopes=PROJECT_ALONE)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

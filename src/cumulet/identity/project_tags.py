@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import Body, Reply, Request
-from . import api
+from . import SCOPES, api
 from .attributes import refuse_immutable
 from .tree import find_project, project_tags, projects, set_tags, tags_of
 
@@ -31,12 +31,12 @@ IN_DOMAIN = "domain_id:%(target.project.domain_id)s and not None:%(target.projec
 READ = f"(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and {IN_DOMAIN} or project_id:%(target.project.id)s"
 WRITE = f"(rule:admin_required) or (role:manager and {IN_DOMAIN}"
 
-LIST = api.rule("identity:list_project_tags", READ, "List a project's tags.")
-GET = api.rule("identity:get_project_tag", READ, "Check whether a project has a tag.")
-UPDATE = api.rule("identity:update_project_tags", WRITE, "Replace a project's tags.")
-CREATE = api.rule("identity:create_project_tag", WRITE, "Add a tag to a project.")
-DELETE_ALL = api.rule("identity:delete_project_tags", WRITE, "Remove all of a project's tags.")
-DELETE = api.rule("identity:delete_project_tag", WRITE, "Remove a tag from a project.")
+LIST = api.rule("identity:list_project_tags", READ, "List a project's tags.", scopes=SCOPES)
+GET = api.rule("identity:get_project_tag", READ, "Check whether a project has a tag.", scopes=SCOPES)
+UPDATE = api.rule("identity:update_project_tags", WRITE, "Replace a project's tags.", scopes=SCOPES)
+CREATE = api.rule("identity:create_project_tag", WRITE, "Add a tag to a project.", scopes=SCOPES)
+DELETE_ALL = api.rule("identity:delete_project_tags", WRITE, "Remove all of a project's tags.", scopes=SCOPES)
+DELETE = api.rule("identity:delete_project_tag", WRITE, "Remove a tag from a project.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

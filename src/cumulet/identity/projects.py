@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import api, assignments, epoch, limit_models
+from . import SCOPES, api, assignments, epoch, limit_models
 from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, taken
 from .entities import once, shown
 from .listing import asked, flag, listed, of_own_domain
@@ -57,15 +57,16 @@ class ProjectUpdate(OpenBody):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-GET = api.rule("identity:get_project", READ, "Show a project.")
+GET = api.rule("identity:get_project", READ, "Show a project.", scopes=SCOPES)
 LIST = api.rule(
     "identity:list_projects",
     "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
     "List projects.",
+    scopes=SCOPES,
 )
-CREATE = api.rule("identity:create_project", WRITE, "Create a project.")
-UPDATE = api.rule("identity:update_project", WRITE, "Update a project.")
-DELETE = api.rule("identity:delete_project", WRITE, "Delete a project.")
+CREATE = api.rule("identity:create_project", WRITE, "Create a project.", scopes=SCOPES)
+UPDATE = api.rule("identity:update_project", WRITE, "Update a project.", scopes=SCOPES)
+DELETE = api.rule("identity:delete_project", WRITE, "Delete a project.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

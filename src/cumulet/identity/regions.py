@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Reply, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, api
+from . import ADMIN, SCOPES, api
 from .attributes import Text, given, same_id, taken
 from .entities import find, shown
 from .listing import listed
@@ -46,8 +46,8 @@ class RegionUpdate(OpenBody):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-GET = api.rule("identity:get_region", "", "Show a region.")
-LIST = api.rule("identity:list_regions", "", "List regions.")
+GET = api.rule("identity:get_region", "", "Show a region.", scopes=SCOPES)
+LIST = api.rule("identity:list_regions", "", "List regions.", scopes=SCOPES)
 CREATE = api.rule("identity:create_region", ADMIN, "Create a region.")
 UPDATE = api.rule("identity:update_region", ADMIN, "Update a region.")
 DELETE = api.rule("identity:delete_region", ADMIN, "Delete a region.")

@@ -16,7 +16,7 @@ from ..kernel.db import Once, Row, Tx, table
 from ..kernel.errors import Conflict, Forbidden, NotFound
 from ..kernel.http import Body, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, api
+from . import ADMIN, SCOPES, api
 from .attributes import Id, Name, expecting, given
 from .entities import shown
 from .listing import listed
@@ -76,8 +76,8 @@ class RegisteredLimitUpdate(Body):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-GET = api.rule("identity:get_registered_limit", "", "Show a registered limit.")
-LIST = api.rule("identity:list_registered_limits", "", "List registered limits.")
+GET = api.rule("identity:get_registered_limit", "", "Show a registered limit.", scopes=SCOPES)
+LIST = api.rule("identity:list_registered_limits", "", "List registered limits.", scopes=SCOPES)
 CREATE = api.rule("identity:create_registered_limits", ADMIN, "Create registered limits.")
 UPDATE = api.rule("identity:update_registered_limit", ADMIN, "Update a registered limit.")
 DELETE = api.rule("identity:delete_registered_limit", ADMIN, "Delete a registered limit.")

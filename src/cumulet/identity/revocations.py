@@ -11,7 +11,7 @@ from ..kernel import clock
 from ..kernel.db import Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import Request
-from . import NO_DOMAIN, api, epoch, times
+from . import api, epoch, times
 from .listing import asked
 from .users import users
 
@@ -28,7 +28,7 @@ KEPT = dt.timedelta(days=2)
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-LIST = api.rule("identity:list_revoke_events", f"rule:service_or_admin and {NO_DOMAIN}", "List what ended tokens.")
+LIST = api.rule("identity:list_revoke_events", "rule:service_or_admin", "List what ended tokens.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
-from . import api, implied_roles, tree
+from . import SCOPES, api, implied_roles, tree
 from .assignments import assignments, names_of
 from .groups import groups, memberships
 from .listing import asked, flag
@@ -19,9 +19,12 @@ from .users import users
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-READ = "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)"
-LIST = api.rule("identity:list_role_assignments", READ, "List assignments.")
-LIST_TREE = api.rule("identity:list_role_assignments_for_tree", READ, "List assignments on a project and those below it.")
+READ = (
+    "(rule:admin_required) or (role:reader and system_scope:all) or "
+    "(role:reader and domain_id:%(target.domain_id)s and not None:%(target.domain_id)s)"
+)
+LIST = api.rule("identity:list_role_assignments", READ, "List assignments.", scopes=SCOPES)
+LIST_TREE = api.rule("identity:list_role_assignments_for_tree", READ, "List assignments on a project and those below it.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api, epoch
 from .attributes import Id, Name, Text, given, refuse_immutable, same_id, taken
 from .entities import find, name_once, once, shown
 from .listing import asked, listed
@@ -50,8 +50,8 @@ class RoleUpdate(OpenBody):
 # -- policy --------------------------------------------------------------------------------------------------------
 
 READ = "(rule:admin_required or (role:reader and system_scope:all)) or (role:manager and "
-GET = api.rule("identity:get_role", READ + "rule:domain_managed_target_role)", "Show a role.")
-LIST = api.rule("identity:list_roles", READ + "not domain_id:None)", "List roles.")
+GET = api.rule("identity:get_role", READ + "rule:domain_managed_target_role)", "Show a role.", scopes=SCOPES)
+LIST = api.rule("identity:list_roles", READ + "not domain_id:None)", "List roles.", scopes=SCOPES)
 CREATE = api.rule("identity:create_role", ADMIN, "Create a role.")
 UPDATE = api.rule("identity:update_role", ADMIN, "Update a role.")
 DELETE = api.rule("identity:delete_role", ADMIN, "Delete a role.")

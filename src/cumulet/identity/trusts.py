@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import ADMIN_OR_SYSTEM_READER, NO_DOMAIN, PROJECT_ALONE, api, assignments, epoch
+from . import ADMIN_OR_SYSTEM_READER, PROJECT_ALONE, api, assignments, epoch
 from . import roles as roles_
 from .application_credentials import RoleReference, referenced
 from .attributes import Id, taken
@@ -72,16 +72,15 @@ class TrustCreate(OpenBody):
 # -- policy --------------------------------------------------------------------------------------------------------
 
 TRUSTOR, TRUSTEE = "user_id:%(target.trust.trustor_user_id)s", "user_id:%(target.trust.trustee_user_id)s"
-READ = "((rule:admin_required) or (role:reader and system_scope:all or "
-END = f")) and {NO_DOMAIN}"
-CREATE = api.rule("identity:create_trust", f"{TRUSTOR} and {PROJECT_ALONE}", "Create a trust.")
+READ = "(rule:admin_required) or (role:reader and system_scope:all or "
+CREATE = api.rule("identity:create_trust", TRUSTOR, "Create a trust.", scopes=PROJECT_ALONE)
 LIST = api.rule("identity:list_trusts", ADMIN_OR_SYSTEM_READER, "List all trusts.")
-LIST_GIVEN = api.rule("identity:list_trusts_for_trustor", READ + TRUSTOR + END, "List a trustor's trusts.")
-LIST_GOT = api.rule("identity:list_trusts_for_trustee", READ + TRUSTEE + END, "List a trustee's trusts.")
-LIST_ROLES = api.rule("identity:list_roles_for_trust", f"{READ}{TRUSTOR} or {TRUSTEE}{END}", "List a trust's roles.")
-GET_ROLE = api.rule("identity:get_role_for_trust", f"{READ}{TRUSTOR} or {TRUSTEE}{END}", "Show a trust's role.")
-DELETE = api.rule("identity:delete_trust", f"(rule:admin_required or {TRUSTOR}) and {NO_DOMAIN}", "Delete a trust.")
-GET = api.rule("identity:get_trust", f"{READ}{TRUSTOR} or {TRUSTEE}{END}", "Show a trust.")
+LIST_GIVEN = api.rule("identity:list_trusts_for_trustor", f"{READ}{TRUSTOR})", "List a trustor's trusts.")
+LIST_GOT = api.rule("identity:list_trusts_for_trustee", f"{READ}{TRUSTEE})", "List a trustee's trusts.")
+LIST_ROLES = api.rule("identity:list_roles_for_trust", f"{READ}{TRUSTOR} or {TRUSTEE})", "List a trust's roles.")
+GET_ROLE = api.rule("identity:get_role_for_trust", f"{READ}{TRUSTOR} or {TRUSTEE})", "Show a trust's role.")
+DELETE = api.rule("identity:delete_trust", f"rule:admin_required or {TRUSTOR}", "Delete a trust.")
+GET = api.rule("identity:get_trust", f"{READ}{TRUSTOR} or {TRUSTEE})", "Show a trust.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

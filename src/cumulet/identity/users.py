@@ -15,7 +15,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
-from . import api, epoch, password_rules
+from . import SCOPES, api, epoch, password_rules
 from .attributes import Id, Name, Text, given, same_id, taken
 from .entities import find, once, shown
 from .listing import listed, of_own_domain
@@ -101,16 +101,18 @@ GET = api.rule(
     "(rule:admin_required) or (role:reader and system_scope:all) or "
     "(role:reader and token.domain.id:%(target.user.domain_id)s) or user_id:%(target.user.id)s",
     "Show a user.",
+    scopes=SCOPES,
 )
 LIST = api.rule(
     "identity:list_users",
     "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
     "List users.",
+    scopes=SCOPES,
 )
 WRITE = "(rule:admin_required) or (role:manager and token.domain.id:%(target.user.domain_id)s)"
-CREATE = api.rule("identity:create_user", WRITE, "Create a user.")
-UPDATE = api.rule("identity:update_user", WRITE, "Update a user.")
-DELETE = api.rule("identity:delete_user", WRITE, "Delete a user.")
+CREATE = api.rule("identity:create_user", WRITE, "Create a user.", scopes=SCOPES)
+UPDATE = api.rule("identity:update_user", WRITE, "Update a user.", scopes=SCOPES)
+DELETE = api.rule("identity:delete_user", WRITE, "Delete a user.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

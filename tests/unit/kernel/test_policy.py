@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cumulet.kernel.auth.context import ANONYMOUS, Context
+from cumulet.kernel.auth.explain import Step, explain
 from cumulet.kernel.auth.policy import Policy, PolicyError, Rule, overrides, parse
 
 ADMIN = Context(user_id="root", project_id="p0", roles=frozenset({"admin", "member"}), is_admin=True)
@@ -110,4 +111,46 @@ TREES = st.recursive(
 @given(TREES)
 def test_any_nesting_means_what_it_says(tree: tuple[str, bool]):
     text, expected = tree
-    assert parse(text)(Policy([]), MEMBER, OWNED) is expected
+    assert parse(text, "it", {}).passes(MEMBER, OWNED) is expected
+
+
+@given(TREES)
+def test_what_is_explained_is_what_is_decided(tree: tuple[str, bool]):
+    step = explain(Policy([Rule("it", tree[0])]), "it", MEMBER, OWNED)
+    assert step.passes is tree[1]
+    assert consistent(step)
+
+
+def consistent(step: Step) -> bool:
+    """Whether what decides would have been enough by itself for each clause to come out as it did."""
+    deciding = [part for part in step.parts if part.decides]
+    if step.parts and step.decides:
+        came = [part.passes for part in deciding]
+        expected = {"any of": any(came), "all of": all(came), "not": not all(came)}.get(step.clause, all(came))
+        if not deciding or expected is not step.passes:
+            return False
+    return all(consistent(part) for part in step.parts)
+
+
+def test_an_explanation_tells_what_was_compared():
+    rules = [Rule("it", "rule:boss or (role:member and project_id:%(project_id)s)", scopes=("project",)), Rule("boss", "role:admin")]
+    policy = Policy(rules, {"boss": "role:chief"})
+    step = explain(policy, "it", MEMBER, {"project_id": "p2"})
+    scope, either = step.parts
+    assert (step.passes, scope.passes, scope.decides, scope.why) == (False, True, False, "it is of project")
+    boss, owner = either.parts
+    assert (boss.clause, boss.why, boss.parts[0].clause) == ("rule:boss", "from policy.yaml", "role:chief")
+    assert [(part.clause, part.why, part.decides) for part in owner.parts] == [
+        ("role:member", "roles: member", False),
+        ("project_id:%(project_id)s", "project_id is p1; project_id is p2", True),
+    ]
+    with pytest.raises(LookupError, match="no rule that"):
+        explain(policy, "that", MEMBER, {})
+
+
+def test_a_rule_is_for_its_kinds_of_token_alone_and_an_operators_text_does_not_change_that():
+    for written in ({}, {"it": "@"}):
+        policy = Policy([Rule("it", "role:reader or role:member", scopes=("project",)), Rule("by", "rule:it")], written)
+        assert policy.allows("it", MEMBER, {})
+        assert not policy.allows("it", SYSTEM, {})
+        assert policy.allows("by", SYSTEM, {}), "a rule that another names is asked for its check alone"

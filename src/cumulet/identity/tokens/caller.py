@@ -34,12 +34,12 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     known = held.tokens.get(token)
     if known is None or known.epoch != at:
         resolved = resolve(tx, read(held.token_keys, token))
-        known = Known(at, resolved, _context(tx, resolved, token))
+        known = Known(at, resolved, context_of(tx, resolved, token))
         held.tokens.put(token, known)
     return known
 
 
-def _context(tx: Tx, resolved: Resolved, token: str) -> Context:
+def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:
     """A token's meaning as policy and handlers see it."""
     project, domain = resolved.project, resolved.domain if resolved.scope == "d" else None
     names = frozenset(role.name.lower() for role in resolved.roles)

@@ -10,7 +10,7 @@ from ...kernel import clock
 from ...kernel.db import Tx
 from ...kernel.errors import Forbidden, NotFound, Unauthorized
 from ...kernel.http import Reply, Request
-from .. import access_rules, api, password_rules, revocations, times, trusts, users
+from .. import SCOPES, access_rules, api, epoch, password_rules, revocations, times, trusts, users
 from ..fernet import BadToken, Claims, Where, audit_id, issue
 from ..listing import asked, is_true
 from ..state import Known, state
@@ -26,9 +26,10 @@ LATE = 2 * 24 * 3600
 # -- policy --------------------------------------------------------------------------------------------------------
 
 READ = "rule:admin_required or (role:reader and system_scope:all) or "
-CHECK = api.rule("identity:check_token", READ + "rule:token_subject", "Check a token.")
-VALIDATE = api.rule("identity:validate_token", READ + "rule:service_role or rule:token_subject", "Show a token.")
-REVOKE = api.rule("identity:revoke_token", "rule:admin_required or rule:token_subject", "Revoke a token.")
+CHECK = api.rule("identity:check_token", READ + "rule:token_subject", "Check a token.", scopes=SCOPES)
+VALIDATE = api.rule("identity:validate_token", READ + "rule:service_role or rule:token_subject", "Show a token.", scopes=SCOPES)
+REVOKE = api.rule("identity:revoke_token", "rule:admin_required or rule:token_subject", "Revoke a token.", scopes=SCOPES)
+REVOKE_ALL = api.rule("identity:revoke_tokens_for_user", "rule:admin_or_owner", "Revoke all tokens of a user.", scopes=SCOPES)
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
@@ -80,6 +81,13 @@ def delete(tx: Tx, request: Request) -> None:
     """Revoke the subject token, and no other."""
     claims = _subject(tx, request).resolved.claims
     revocations.revoke(tx, claims.audit[0], times.moment(claims.expires))
+
+
+@api.op("DELETE", "/users/{user_id}/tokens", policy=REVOKE_ALL, target=users.target, status=204, errors=(404,))
+def delete_all(tx: Tx, request: Request, user_id: str) -> None:
+    """Revoke all tokens that a user has by now."""
+    tx.update(users.users, users.find_user(tx, user_id).id, valid_from=clock.now())
+    epoch.bump(tx)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

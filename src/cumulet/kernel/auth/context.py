@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+SCOPES = ("system", "domain", "project")
+"""The kinds of token that a rule may be for. One without a scope counts as a project's, as upstream."""
+
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The caller, with the scope and roles of their token."""
@@ -23,6 +26,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     app_credential_id: str | None = None
     trust_id: str | None = None
     extra: dict = {}
+
+    @property
+    def scope(self) -> str:
+        """Which of SCOPES the token is of."""
+        return "system" if self.system else "domain" if self.domain_id else "project"
 
     def own_target(self) -> dict:
         """What policy is checked against where an operation names no target: the caller's own things."""

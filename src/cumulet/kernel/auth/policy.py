@@ -13,16 +13,19 @@ from pathlib import Path
 
 import yaml
 
-from .context import Context
+from .checks import Both, Check, Compare, Constant, Either, Not, Reference, Role, Scoped
+from .context import SCOPES, Context
 
 _TOKENS = re.compile(r"\s*(\(|\)|[^\s()]*%\([^)]*\)s|[^\s()]+)")
-Check = t.Callable[["Policy", Context, dict], bool]
 
 
 class Rule(t.NamedTuple):
+    """A rule as it is declared. `scopes`: the kinds of token that it is for; what `policy.yaml` says does not change them."""
+
     name: str
     check: str
     description: str = ""
+    scopes: tuple[str, ...] = SCOPES
 
 
 class PolicyError(Exception):
@@ -34,18 +37,21 @@ class Policy:
     rule that cannot be read, and for rules that name each other in a circle."""
 
     def __init__(self, defaults: t.Iterable[Rule], overrides: dict[str, str] | None = None):
-        self.text = {rule.name: rule.check for rule in defaults} | (overrides or {})
-        self._checks = {name: parse(check, name) for name, check in self.text.items()}
-        named = {name: [token[5:] for token in _TOKENS.findall(check) if token.startswith("rule:")] for name, check in self.text.items()}
-        try:
-            graphlib.TopologicalSorter(named).prepare()
-        except graphlib.CycleError as error:
-            raise PolicyError(f"rules name each other in a circle: {' -> '.join(error.args[1])}") from None
+        declared = {rule.name: rule for rule in defaults}
+        self.overrides = overrides or {}
+        self.text = {name: rule.check for name, rule in declared.items()} | self.overrides
+        self.checks: dict[str, Check] = {}
+        """By name, without what is asked of a token's scope: as other rules ask for them."""
+        for name, check in self.text.items():
+            self.checks[name] = parse(check, name, self.checks)
+        _refuse_circles(self.text)
+        self.whole = {name: _whole(declared.get(name), check) for name, check in self.checks.items()}
+        """By name, as operations ask for them."""
 
     def allows(self, rule: str, context: Context, target: dict) -> bool:
         """Whether the rule passes; a rule of no such name is never allowed."""
-        check = self._checks.get(rule)
-        return check is not None and check(self, context, target)
+        check = self.whole.get(rule)
+        return check is not None and check.passes(context, target)
 
 
 def overrides(path: Path) -> dict[str, str]:
@@ -58,111 +64,71 @@ def overrides(path: Path) -> dict[str, str]:
     return loaded
 
 
-def parse(text: str, name: str = "rule") -> Check:
-    """A rule's text as a function. Raises PolicyError."""
+def _whole(rule: Rule | None, check: Check) -> Check:
+    return check if rule is None or set(rule.scopes) == set(SCOPES) else Scoped(rule.scopes, check)
+
+
+def _refuse_circles(text: dict[str, str]) -> None:
+    named = {name: [token[5:] for token in _TOKENS.findall(check) if token.startswith("rule:")] for name, check in text.items()}
+    try:
+        graphlib.TopologicalSorter(named).prepare()
+    except graphlib.CycleError as error:
+        raise PolicyError(f"rules name each other in a circle: {' -> '.join(error.args[1])}") from None
+
+
+def parse(text: str, name: str, rules: dict[str, Check]) -> Check:
+    """A rule's text as a tree; `rules` are those that it may name. Raises PolicyError."""
     tokens = _TOKENS.findall(text)
     if not tokens:
-        return _always
-    check, rest = _either(tokens, name)
+        return Constant(True)
+    check, rest = _Parser(name, rules).either(tokens)
     if rest:
         raise PolicyError(f"{name}: {rest[0]!r} was not expected in {text!r}")
     return check
 
 
-def _either(tokens: list[str], name: str) -> tuple[Check, list[str]]:
-    checks = []
-    while True:
-        check, tokens = _both(tokens, name)
-        checks.append(check)
-        if not tokens or tokens[0].lower() != "or":
-            break
-        tokens = tokens[1:]
-    if len(checks) == 1:
-        return checks[0], tokens
-    return (lambda p, c, t: any(check(p, c, t) for check in checks)), tokens
+Parsed = tuple[Check, list[str]]
 
 
-def _both(tokens: list[str], name: str) -> tuple[Check, list[str]]:
-    checks = []
-    while True:
-        check, tokens = _single(tokens, name)
-        checks.append(check)
-        if not tokens or tokens[0].lower() != "and":
-            break
-        tokens = tokens[1:]
-    if len(checks) == 1:
-        return checks[0], tokens
-    return (lambda p, c, t: all(check(p, c, t) for check in checks)), tokens
+class _Parser(t.NamedTuple):
+    name: str
+    rules: dict[str, Check]
 
+    def either(self, tokens: list[str]) -> Parsed:
+        return self._joined("or", Either, self._both, tokens)
 
-def _single(tokens: list[str], name: str) -> tuple[Check, list[str]]:
-    if not tokens:
-        raise PolicyError(f"{name}: ends where a check is expected")
-    first, rest = tokens[0], tokens[1:]
-    if first.lower() == "not":
-        inner, rest = _single(rest, name)
-        return (lambda p, c, t: not inner(p, c, t)), rest
-    if first == "(":
-        inner, rest = _either(rest, name)
-        if not rest or rest[0] != ")":
-            raise PolicyError(f"{name}: a parenthesis is not closed")
-        return inner, rest[1:]
-    return _leaf(first, name), rest
+    def _both(self, tokens: list[str]) -> Parsed:
+        return self._joined("and", Both, self._single, tokens)
 
+    @staticmethod
+    def _joined(word: str, join: t.Callable[[list[Check]], Check], part: t.Callable[[list[str]], Parsed], tokens: list[str]) -> Parsed:
+        check, tokens = part(tokens)
+        checks = [check]
+        while tokens and tokens[0].lower() == word:
+            check, tokens = part(tokens[1:])
+            checks.append(check)
+        return checks[0] if len(checks) == 1 else join(checks), tokens
 
-def _leaf(token: str, name: str) -> Check:
-    if token == "@":
-        return _always
-    if token == "!":
-        return lambda p, c, t: False
-    kind, colon, match = token.partition(":")
-    if not colon:
-        raise PolicyError(f"{name}: {token!r} is no check; checks look like role:admin")
-    if kind == "rule":
-        return lambda p, c, t: p.allows(match, c, t)
-    if kind == "role":
-        role = match.lower()
-        return lambda p, c, t: role in c.roles
-    return _compare(kind, match)
+    def _single(self, tokens: list[str]) -> Parsed:
+        if not tokens:
+            raise PolicyError(f"{self.name}: ends where a check is expected")
+        first, rest = tokens[0], tokens[1:]
+        if first.lower() == "not":
+            inner, rest = self._single(rest)
+            return Not(inner), rest
+        if first == "(":
+            inner, rest = self.either(rest)
+            if not rest or rest[0] != ")":
+                raise PolicyError(f"{self.name}: a parenthesis is not closed")
+            return inner, rest[1:]
+        return self._leaf(first), rest
 
-
-def _compare(kind: str, match: str) -> Check:
-    attribute = match[2:-2] if match.startswith("%(") and match.endswith(")s") else None
-
-    def check(_: Policy, context: Context, target: dict) -> bool:
-        if attribute is None:
-            return str(_credential(context, kind)) == match
-        wanted, held = _lookup(target, attribute), _credential(context, kind)
-        if wanted is None or held is None:
-            return wanted is None and kind == "None"
-        return str(held) == str(wanted)
-
-    return check
-
-
-def _credential(context: Context, kind: str) -> t.Any:
-    if kind == "system_scope":
-        return "all" if context.system else None
-    if kind in ("is_admin", "is_admin_project"):
-        return context.is_admin if kind == "is_admin" else True
-    if kind == "tenant":
-        return context.project_id
-    if kind in Context.__struct_fields__:
-        return getattr(context, kind)
-    if kind in context.extra:
-        return context.extra[kind]
-    return kind.strip("'\"")
-
-
-def _lookup(target: dict, path: str) -> t.Any:
-    """`target.user.domain_id` in a flat target (as written) or a nested one."""
-    if path in target:
-        return target[path]
-    found: t.Any = target
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
-
-
-def _always(_: Policy, __: Context, ___: dict) -> bool:
-    return True
+    def _leaf(self, token: str) -> Check:
+        if token in ("@", "!"):
+            return Constant(token == "@")
+        kind, colon, match = token.partition(":")
+        if not colon:
+            raise PolicyError(f"{self.name}: {token!r} is no check; checks look like role:admin")
+        if kind == "rule":
+            return Reference(match, self.rules)
+        return Role(match) if kind == "role" else Compare(kind, match)

@@ -7,6 +7,7 @@ import inspect
 import re
 import typing as t
 
+from ..auth.context import SCOPES
 from ..auth.policy import Rule
 from .dialects import Dialect
 from .versions import Version, version
@@ -57,22 +58,24 @@ class Api:
     `prefix` is where the service is mounted (`/compute`); each operation's path follows it and names its major
     version itself, except that `base` (`/v2.1`) is put before a path that does not begin with `/v` or equal `/`.
     `also` are further bases that mean the same (`/v2.1/{project_id}`); what bases name is not passed to handlers.
+    `scopes` are the kinds of token that a rule is for where it does not name its own.
     """
 
     def __init__(self, service: str, *, prefix: str, dialect: Dialect, base: str = "", also: tuple[str, ...] = (),
-                 low: str = "0.0", high: str = "0.0", forbidden: str = "Policy doesn't allow {rule} to be performed."):  # fmt: skip
+                 low: str = "0.0", high: str = "0.0", forbidden: str = "Policy doesn't allow {rule} to be performed.",
+                 scopes: tuple[str, ...] = SCOPES):  # fmt: skip
         self.service, self.prefix, self.dialect, self.base, self.also = service, prefix, dialect, base, also
         self.ignored = frozenset(re.findall(r"\{(\w+)\}", " ".join((base, *also))))
         self.low, self.high = _range(low), _range(high)
-        self.forbidden = forbidden
+        self.forbidden, self.scopes = forbidden, scopes
         self.operations: list[Operation] = []
         self.rules: dict[str, Rule] = {}
         self.mounts: dict[str, t.Callable] = {}
         """Path -> `(runtime, scope, receive, send)` that serves all below it, websockets too, as an ASGI application does."""
 
-    def rule(self, name: str, check: str, description: str = "") -> str:
-        """Declare a policy rule with its default, in the policy language."""
-        self.rules[name] = Rule(name, check, description)
+    def rule(self, name: str, check: str, description: str = "", *, scopes: tuple[str, ...] | None = None) -> str:
+        """Declare a policy rule with its default, in the policy language, and the kinds of token that it is for."""
+        self.rules[name] = Rule(name, check, description, self.scopes if scopes is None else scopes)
         return name
 
     def op(self, method: str, path: str, *, policy: str | None, target: t.Callable | None = None,
@@ -113,6 +116,10 @@ class Api:
         if operation.path == "" or (operation.path.startswith("/v") and self._names_version(operation.path)):
             return [self.prefix + operation.path]
         return [self.prefix + base + operation.path for base in (self.base, *self.also)]
+
+    def parameters(self, operation: Operation) -> set[str]:
+        """What the operation's path names, and its handler is passed."""
+        return set(re.findall(r"\{(\w+)\}", operation.path)) - self.ignored
 
     @staticmethod
     def _names_version(path: str) -> bool:
