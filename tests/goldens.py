@@ -11,15 +11,20 @@ import re
 import typing as t
 from pathlib import Path
 
+import matrix_identity
 from cumulet.kernel import config, services
 from cumulet.kernel.auth.context import SCOPES, Context
 from cumulet.kernel.auth.policy import Policy
 from cumulet.kernel.http.api import Api, Operation
 from cumulet.kernel.http.openapi import document
 from cumulet.run.control import SERVICES
+from matrix import matrix
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
+OBSERVED = GOLDEN / "policy"
+WORLDS = {"identity": matrix_identity.fill}
+"""What the policy matrix of a service asks about."""
 MADE_BY = "This file is made by `make goldens` from the declarations in the source: do not edit it.\n"
 ROLES = ("admin", "manager", "member", "reader", "nobody")
 DONE, GONE, MISSING = "✓", "410", "–"
@@ -47,11 +52,14 @@ def main() -> None:
         path.write_text(text)
     for path in kept() - files.keys():
         path.unlink()
+    OBSERVED.mkdir(exist_ok=True)
+    for service, fill in WORLDS.items():
+        (OBSERVED / f"{service}.txt").write_text(matrix(service, fill))
 
 
 def kept() -> set[Path]:
-    """The golden files that are there."""
-    return {path for path in GOLDEN.rglob("*") if path.is_file()}
+    """The golden files that are there, save those of which each service's world is asked."""
+    return {path for path in GOLDEN.rglob("*") if path.is_file() and path.parent != OBSERVED}
 
 
 def declared(apis: dict[str, Api]) -> list[tuple[Api, Operation]]:
