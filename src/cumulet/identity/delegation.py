@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..kernel.errors import Forbidden
 from ..kernel.http import Request
 
-PRIMARY = frozenset({"external", "mapped", "password", "token", "totp"})
+PRIMARY = frozenset({"external", "mapped", "openid", "password", "saml2", "token", "totp"})
 """The methods by which users themselves log in. Any other is a delegation, one that is yet to be invented too."""
 
 

@@ -41,6 +41,9 @@ class Found(t.NamedTuple):
     credential: Row | None = None
     access_token: Row | None = None
 
+    def __repr__(self) -> str:
+        return f"<Found {self.user_id}>"  # without the secret and its hash
+
     @property
     def by_password(self) -> bool:
         return self.secret is not None and self.credential is None

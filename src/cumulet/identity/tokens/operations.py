@@ -149,7 +149,7 @@ def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> 
     if by_password:
         password_rules.refuse_expired(user)
     new_login = user.id if by_password and users.unnoted(user) else None
-    used = methods.methods_of(auth, found, receipts.methods_before(request, user.id))
+    used = methods.methods_of(auth, found, receipts.methods_before(request, user))
     if not methods.enough(user, used):
         return Issued(receipts.answer(request, user, domain, used), new_login)
     where, trust = scope.choose(tx, auth, user, found)

@@ -32,17 +32,18 @@ class Receipt(msgspec.Struct, array_like=True, frozen=True):
     expires: int
 
 
-def methods_before(request: Request, user_id: str) -> list[str]:
+def methods_before(request: Request, user: Row) -> list[str]:
     """The methods by which the receipt of a request says that its user was found. Raises Unauthorized for one that is
-    somebody else's, too old, or none."""
+    somebody else's, too old, of before they had another password, or none."""
     text = request.headers.get(HEADER.lower())
     if not text:
         return []
+    now = times.micros(clock.now())
     try:
         receipt = msgspec.msgpack.decode(state(request.runtime).token_keys.open(text), type=Receipt)
     except (BadToken, msgspec.MsgspecError):
         receipt = None
-    if receipt is None or receipt.user_id != user_id or receipt.expires <= times.micros(clock.now()):
+    if receipt is None or receipt.user_id != user.id or not times.micros(user.valid_from) <= receipt.issued <= now < receipt.expires:
         raise Unauthorized(f"Could not find auth receipt: {text}.")
     return receipt.methods
 

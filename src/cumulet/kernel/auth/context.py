@@ -32,6 +32,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         """Which of SCOPES the token is of."""
         return "system" if self.system else "domain" if self.domain_id else "project"
 
+    def __repr__(self) -> str:
+        return f"<Context of user {self.user_id}>"  # without the token
+
     def own_target(self) -> dict:
         """What policy is checked against where an operation names no target: the caller's own things."""
         return {"project_id": self.project_id, "user_id": self.user_id, "tenant_id": self.project_id}

@@ -16,11 +16,18 @@ DEPTH = 64
 """The most levels of a body's JSON."""
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _Untold(msgspec.Struct):
+    """What a client sent may be a secret, so what it is shown as says nothing of it: logs and errors show things."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Body(_Untold, forbid_unknown_fields=True, kw_only=True):
     """A request's body. A field absent from the request is UNSET where null means something else."""
 
 
-class OpenBody(msgspec.Struct, kw_only=True):
+class OpenBody(_Untold, kw_only=True):
     """A request's body in an API that ignores what it does not know."""
 
 
