@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cumulet.kernel.http import BadRequest, Body, OpenBody, Query, since, until
-from cumulet.kernel.http.wire import DEPTH, decode, load, load_query, refuse_nul
+from cumulet.kernel.http.wire import DEPTH, check_query, decode, load, load_query
 
 
 class Port(Body):
@@ -119,6 +119,12 @@ def test_a_query_of_another_type_is_refused_by_its_parameter(name: str, value: s
 
 
 def test_a_query_with_nul_is_refused():
-    refuse_nul([("name", "a b")])
-    assert refusal(refuse_nul, [("name", "a\0b")]) == "Invalid input for query parameters name: it has a NUL character"
-    assert "a\\0b" in refusal(refuse_nul, [("a\0b", "")])
+    check_query([("name", "a b")])
+    assert refusal(check_query, [("name", "a\0b")]) == "Invalid input for query parameters name: it has a NUL character"
+    assert "a\\0b" in refusal(check_query, [("a\0b", "")])
+
+
+def test_a_query_with_more_values_than_a_database_takes_conditions_is_refused():
+    check_query([("tags", "a," * 400), ("name", "x")])
+    assert "more than 500" in refusal(check_query, [("tags", "a," * 500)])
+    assert "more than 500" in refusal(check_query, [("name", "x")] * 501)

@@ -79,7 +79,7 @@ class Application:
     async def _answer(self, request: Request, routes: Routes) -> tuple[Operation | None, Response]:
         operation = None
         try:
-            wire.refuse_nul(request.query)
+            wire.check_query(request.query)
             match = routes.find(request.path.removeprefix(request.api.prefix), request.method)
             request.version = request.api.dialect.negotiate(request, request.api.low, request.api.high)
             if match is None:

@@ -12,6 +12,8 @@ from .versions import Version, first_absent, shape, struct_in
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
+TERMS = 500
+"""The most values in a query, those with commas between them counted one by one."""
 DEPTH = 64
 """The most levels of a body's JSON."""
 
@@ -105,8 +107,11 @@ def load_query(pairs: list[tuple[str, str]], cls: type[Loaded]) -> Loaded:
     return loaded
 
 
-def refuse_nul(pairs: list[tuple[str, str]]) -> None:
-    """Raise BadRequest for a query with a NUL character: no database keeps one."""
+def check_query(pairs: list[tuple[str, str]]) -> None:
+    """Raise BadRequest for a query with a NUL character, which no database keeps, or of more than `TERMS` values: each may be a
+    condition, and SQLite takes a thousand."""
+    if len(pairs) + sum(value.count(",") for _, value in pairs) > TERMS:
+        raise BadRequest(f"Invalid input for query parameters: there are more than {TERMS} values")
     for key, value in pairs:
         if "\0" in key or "\0" in value:
             raise BadRequest(f"Invalid input for query parameters {_printable(key)}: it has a NUL character")
