@@ -208,6 +208,54 @@ def restore(data: str | None, file: Path, **flags: t.Any) -> None:
     command.restore(configured(data, **flags), file)
 
 
+@main.group("identity")
+def identity_() -> None:
+    """Look after identity."""
+
+
+def _bootstrap(option: str, default: str | None, text: str) -> t.Callable:
+    """An option that keystone-manage has too, with the variable that it reads there."""
+    variable = f"OS_BOOTSTRAP_{option.upper().replace('-', '_')}"
+    return click.option(
+        f"--bootstrap-{option}", option.replace("-", "_"), default=default, show_default=True, envvar=variable, metavar="TEXT", help=text
+    )
+
+
+@identity_.command()
+@DATA
+@DATABASE
+@_bootstrap("username", "admin", "Who runs the cloud.")
+@click.option(
+    "--bootstrap-password-file", "password_file", metavar="FILE", help="Their password's file; else it is $OS_BOOTSTRAP_PASSWORD."
+)
+@_bootstrap("project-name", "admin", "Their project.")
+@_bootstrap("role-name", "admin", "Their role on it and on the system.")
+@_bootstrap("service-name", "keystone", "What identity is called in the catalog.")
+@_bootstrap("region-id", None, "The region of its endpoints; by default, that of the settings.")
+@_bootstrap("public-url", None, "Where identity is found: its endpoints, of which those that are named are made.")
+@_bootstrap("internal-url", None, "The same, for the cloud's own services.")
+@_bootstrap("admin-url", None, "The same, for administrators.")
+@click.option(
+    "--immutable-roles/--no-immutable-roles", "immutable", default=True, help="Whether the roles that policy goes by can be changed."
+)
+def bootstrap(data: str | None, database: str | None, password_file: str | None, **told: t.Any) -> None:
+    """Make what an administrator needs to get in, where it is not there.
+
+    It may be run again, and several times at once. A user who is there has the password afterwards, and is enabled. The
+    password is never an argument: others can see those.
+    """
+    from ..identity import First
+    from . import identities as command
+
+    config = configured(data, database=database)
+    urls = {name: told[f"{name}_url"] for name in ("public", "internal", "admin") if told[f"{name}_url"]}
+    first = First(
+        told["username"], told["project_name"], told["role_name"], told["service_name"], told["region_id"] or config.region, urls,
+        told["immutable"],
+    )  # fmt: skip
+    command.bootstrap(config, first, password_file)
+
+
 @main.group()
 def policy() -> None:
     """Look into who may do what."""

@@ -1,12 +1,20 @@
-"""What a cloud has from its first moment: keys, the default domain, roles, the administrator, a demo user, the catalog."""
+"""What a cloud has from its first moment: keys, the default domain, roles, the administrator, a demo user, the catalog.
+
+All of it is made where it is not there, in one transaction. Transactions are serialisable: of two that make the same at once,
+one fails and finds it made when it is tried again.
+"""
 
 from __future__ import annotations
 
+import functools
 import typing as t
+
+from sqlalchemy.exc import IntegrityError
 
 from ..kernel import clock, ids
 from ..kernel.config import Config
-from ..kernel.db import Tx
+from ..kernel.db import Database, Row, Tx
+from ..kernel.errors import Conflict
 from . import epoch, passwords
 from .assignments import Assignment, assign
 from .endpoints import endpoints
@@ -21,6 +29,20 @@ from .users import users
 IMPLICATIONS = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 ROLES = ("admin", "manager", "member", "reader", "service")
 INTERFACES = ("public", "internal", "admin")
+ATTEMPTS = 8
+
+
+class First(t.NamedTuple):
+    """Who runs a cloud, where, and under which URLs (by interface) its identity service is found; none: no catalog."""
+
+    username: str = "admin"
+    project: str = "admin"
+    role: str = "admin"
+    service: str = "keystone"
+    region: str = "RegionOne"
+    urls: dict[str, str] = {}
+    immutable: bool = True
+    """Whether the roles that are made can be changed only after that was taken from them."""
 
 
 def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str,
@@ -30,13 +52,8 @@ def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str
 
     endpoints: (service type, service name, URL).
     """
-    control = config.root / "control"
-    Repository(control / "fernet-keys").setup()
-    Repository(control / "credential-keys").setup()
-    _domain(tx)
-    held = {name: _role(tx, name) for name in ROLES}
-    for prior, implied in IMPLICATIONS:
-        _imply(tx, held[prior], held[implied])
+    _keys(config)
+    held = _roles(tx, immutable=True)
     admin = _user(tx, config, "admin", admin_password)
     demo = _user(tx, config, "demo", demo_password)
     admin_project = _project(tx, "admin", "Resources of the cloud's administrators.")
@@ -47,8 +64,66 @@ def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str
     assign(tx, Assignment("domain", DEFAULT_DOMAIN, admin, None, held["admin"]))
     assign(tx, Assignment("system", None, admin, None, held["admin"]))
     assign(tx, Assignment("project", demo_project, demo, None, held["member"]))
-    _catalog(tx, config.region, endpoints)
+    _catalog(tx, config.region, [(type, name, dict.fromkeys(INTERFACES, url)) for type, name, url in endpoints])
     epoch.bump(tx)
+
+
+def bootstrap_first(db: Database, config: Config, first: First, password: str) -> None:
+    """Make whatever is not there of what an administrator needs to get in. A user who is there has this password and is enabled
+    afterwards; who has it already keeps their tokens."""
+    _keys(config)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        before = db.transact(lambda tx: _first_user(tx, first.username), write=False)
+        right = before is not None and before.password_hash is not None and passwords.matches(password, before.password_hash)
+        new = None if right else passwords.hashed(password, config.bcrypt_rounds)
+        try:
+            return db.transact(functools.partial(_make_first, first=first, before=before, new=new))
+        except (Conflict, IntegrityError, _Changed):  # somebody else made some of it at the same moment: look at what is there now
+            if not attempts_left:
+                raise
+
+
+class _Changed(Exception):
+    """The user is another than was looked at."""
+
+
+def _make_first(tx: Tx, first: First, before: Row | None, new: str | None) -> None:
+    held = _roles(tx, first.immutable)
+    role = held.get(first.role) or _role(tx, first.role, first.immutable)
+    user = _first_user(tx, first.username)
+    if (user and user.password_hash) != (before and before.password_hash):
+        raise _Changed
+    if user is None:
+        user_id = _insert_user(tx, first.username, str(new))
+    else:
+        user_id = user.id
+        if new is not None or not user.enabled:
+            tx.update(users, user_id, enabled=True, valid_from=clock.now(), **({} if new is None else {"password_hash": new}))
+    project = _project(tx, first.project, "The project of whoever runs the cloud.")
+    assign(tx, Assignment("project", project, user_id, None, role))
+    assign(tx, Assignment("system", None, user_id, None, role))
+    if first.urls:
+        _catalog(tx, first.region, [("identity", first.service, first.urls)])
+    epoch.bump(tx)
+
+
+def _first_user(tx: Tx, name: str) -> Row | None:
+    return tx.get(users, domain_id=DEFAULT_DOMAIN, name=name)
+
+
+def _keys(config: Config) -> None:
+    control = config.root / "control"
+    Repository(control / "fernet-keys").setup()
+    Repository(control / "credential-keys").setup()
+
+
+def _roles(tx: Tx, immutable: bool) -> dict[str, str]:
+    """The default domain, and the ids of the roles that policy goes by."""
+    _domain(tx)
+    held = {name: _role(tx, name, immutable) for name in ROLES}
+    for prior, implied in IMPLICATIONS:
+        _imply(tx, held[prior], held[implied])
+    return held
 
 
 def _domain(tx: Tx) -> None:
@@ -67,10 +142,10 @@ def _project(tx: Tx, name: str, description: str) -> str:
     ).id  # fmt: skip
 
 
-def _role(tx: Tx, name: str) -> str:
+def _role(tx: Tx, name: str, immutable: bool) -> str:
     row = role_named(tx, name)
     return row.id if row else tx.insert(
-        roles, id=ids.new_hex(), name=name, domain_id=None, description=None, options={"immutable": True}, extra={}
+        roles, id=ids.new_hex(), name=name, domain_id=None, description=None, options={"immutable": True} if immutable else {}, extra={}
     ).id  # fmt: skip
 
 
@@ -81,21 +156,25 @@ def _imply(tx: Tx, prior: str, implied: str) -> None:
 
 
 def _user(tx: Tx, config: Config, name: str, password: str) -> str:
-    row = tx.get(users, domain_id=DEFAULT_DOMAIN, name=name)
-    return row.id if row else tx.insert(
+    row = _first_user(tx, name)
+    return row.id if row else _insert_user(tx, name, passwords.hashed(password, config.bcrypt_rounds))
+
+
+def _insert_user(tx: Tx, name: str, hashed: str) -> str:
+    return tx.insert(
         users, id=ids.new_hex(), name=name, domain_id=DEFAULT_DOMAIN, default_project_id=None, description=None, enabled=True,
-        password_hash=passwords.hashed(password, config.bcrypt_rounds), valid_from=clock.now(), options={}, extra={},
+        password_hash=hashed, valid_from=clock.now(), options={}, extra={},
     ).id  # fmt: skip
 
 
-def _catalog(tx: Tx, region: str, wanted: t.Iterable[tuple[str, str, str]]) -> None:
+def _catalog(tx: Tx, region: str, wanted: t.Iterable[tuple[str, str, dict[str, str]]]) -> None:
     if tx.get(regions, id=region) is None:
         tx.insert(regions, id=region, description="", parent_region_id=None, extra={})
-    for type, name, url in wanted:
+    for type, name, urls in wanted:
         service = next(iter(tx.rows(services, type=type, name=name)), None) or tx.insert(
             services, id=ids.new_hex(), type=type, name=name, description=None, enabled=True, extra={}
         )
-        for interface in INTERFACES:
+        for interface, url in urls.items():
             _endpoint(tx, service.id, region, interface, url)
 
 

@@ -8,8 +8,10 @@ before anything is sealed with a key that some host has not got.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
+import tempfile
 import threading
 import typing as t
 from pathlib import Path
@@ -63,9 +65,9 @@ class Repository:
         """Make the directory, a primary key and a staged one, where they are not there."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._numbers():
-            self._write(1, Fernet.generate_key())
+            self._write(1, Fernet.generate_key(), os.link)
         if 0 not in self._numbers():
-            self._write(0, Fernet.generate_key())
+            self._write(0, Fernet.generate_key(), os.link)
 
     def rotate(self) -> None:
         """Make the staged key the primary one, stage a new one, and drop the oldest beyond KEEP."""
@@ -123,15 +125,18 @@ class Repository:
     def _numbers(self) -> list[int]:
         return sorted(int(entry.name) for entry in self.directory.glob("*") if entry.name.isdecimal())
 
-    def _write(self, number: int, key: bytes) -> None:
-        """All or nothing: a half-written key would never be read."""
-        temporary = self.directory / f".{number}.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    def _write(self, number: int, key: bytes, place: t.Callable[[Path, Path], None] = os.replace) -> None:
+        """All or nothing: a half-written key would never be read. Placed by `os.link`, it does not go over another's of the
+        same moment."""
+        descriptor, name = tempfile.mkstemp(prefix=".", dir=self.directory)
+        temporary = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self.directory / str(number))
+        with contextlib.suppress(FileExistsError):
+            place(temporary, self.directory / str(number))
+        temporary.unlink(missing_ok=True)
 
 
 class _Sealed(msgspec.Struct, array_like=True):
