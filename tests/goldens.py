@@ -148,8 +148,8 @@ def policy_rules(apis: dict[str, Api]) -> str:
 
 def policy_matrix(apis: dict[str, Api]) -> str:
     """For each operation, the roles that its rule lets pass, by where the token's scope lies."""
-    policy = Policy([rule for api in apis.values() for rule in api.rules.values()])
-    attributes = {name for check in policy.text.values() for name in re.findall(r"%\(([^)]*)\)s", check)}
+    policies = {api.service: Policy(api.rules.values()) for api in apis.values()}
+    attributes = {name for policy in policies.values() for check in policy.text.values() for name in re.findall(r"%\(([^)]*)\)s", check)}
     lines = [
         "# Who may call what, by the default policy. Letters are the roles that pass: a admin, g manager, m member, r reader, n none of these.",
         "# own: a token of the project that the thing is in; other: of another project; domain: of its domain; system.",
@@ -158,7 +158,7 @@ def policy_matrix(apis: dict[str, Api]) -> str:
     ]
     for api, op in declared(apis):
         name = " ".join(filter(None, (api.service, op.method, op.path or "/", op.action, _versions(op))))
-        lines.append(f"{name:<88} {_row(policy, op, attributes) if op.policy else 'anyone'}")
+        lines.append(f"{name:<88} {_row(policies[api.service], op, attributes) if op.policy else 'anyone'}")
     return "\n".join(lines) + "\n"
 
 

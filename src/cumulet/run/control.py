@@ -14,7 +14,7 @@ import uvicorn
 
 from .. import identity
 from ..kernel import services
-from ..kernel.auth.policy import Policy, overrides
+from ..kernel.auth.policy import overrides
 from ..kernel.bus import Bus, Event
 from ..kernel.bus.local import LocalBus
 from ..kernel.config import Config
@@ -48,9 +48,7 @@ def build(config: Config, layout: Layout) -> Runtime:
         bus = AmqpBus(config.bus)
     else:
         bus = LocalBus([layout.agent_socket])
-    rules = [rule for api in apis.values() for rule in api.rules.values()]
-    runtime = Runtime(config=config, db=db, bus=bus, policy=Policy(rules, overrides(layout.root / "policy.yaml")),
-                      apis=apis, authenticate=identity.authenticate)  # fmt: skip
+    runtime = Runtime(config, db, bus, apis, identity.authenticate, overrides(layout.root / "policy.yaml"))
     db.on_nudge = bus.nudge
     services.listen(runtime)
     bus.on_event(functools.partial(_hello, runtime))

@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 from cumulet.kernel.auth.context import ANONYMOUS, Context
 from cumulet.kernel.auth.explain import Step, explain
 from cumulet.kernel.auth.policy import Policy, PolicyError, Rule, overrides, parse
+from cumulet.kernel.bus.local import LocalBus
+from cumulet.kernel.config import Config
+from cumulet.kernel.db import Database
+from cumulet.kernel.http import Api, Dialect
+from cumulet.kernel.runtime import Runtime
 
 ADMIN = Context(user_id="root", project_id="p0", roles=frozenset({"admin", "member"}), is_admin=True)
 MEMBER = Context(user_id="u1", project_id="p1", roles=frozenset({"member"}), user_domain_id="d1")
@@ -65,6 +70,21 @@ def test_a_rule_may_name_another():
     assert policy.allows("it", MEMBER, OWNED)
     assert policy.allows("it", ADMIN, OWNED)
     assert not policy.allows("it", MEMBER, {"project_id": "p2"})
+
+
+def test_services_have_names_of_their_own(tmp_path: Path):
+    apis = {}
+    for name, owner in (("one", "user_id:%(user_id)s"), ("two", "project_id:%(project_id)s")):
+        apis[name] = Api(name, prefix=f"/{name}", dialect=Dialect())
+        apis[name].rule("owner", owner)
+        apis[name].rule(f"{name}:show", "rule:owner")
+    runtime = Runtime(
+        Config(), Database(f"sqlite:///{tmp_path}/db"), LocalBus([]), apis, lambda *_: MEMBER, {"two:show": "rule:owner or role:admin"}
+    )
+    theirs = {"user_id": "u2", "project_id": "p1"}
+    assert not runtime.policies["one:show"].allows("one:show", MEMBER, theirs)
+    assert runtime.policies["two:show"].allows("two:show", MEMBER, theirs)
+    assert runtime.policies["two:show"].allows("two:show", ADMIN, theirs)
 
 
 def test_a_rule_that_is_not_there_allows_nobody():

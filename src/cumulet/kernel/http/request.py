@@ -58,7 +58,8 @@ class Request:
 
     def allows(self, rule: str, target: dict | None = None) -> bool:
         """Whether policy lets the caller do what `rule` names, to `target` (their own project's, by default)."""
-        return self.runtime.policy.allows(rule, self.context, self.context.own_target() if target is None else target)
+        policy = self.runtime.policies[rule]
+        return policy.allows(rule, self.context, self.context.own_target() if target is None else target)
 
     def enforce(self, rule: str, target: dict | None = None) -> None:
         """Raise Forbidden unless policy allows it."""

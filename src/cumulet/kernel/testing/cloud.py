@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from .. import ids
 from ..auth.context import Context
-from ..auth.policy import Policy
 from ..bus.local import LocalBus
 from ..config import Config
 from ..db import Tx, metadata
@@ -65,10 +64,9 @@ class Cloud:
         db = CheckedDatabase(url)
         metadata.drop_all(db.engine)
         metadata.create_all(db.engine)
-        rules = [rule for api in apis.values() for rule in api.rules.values()]
         self.runtime = Runtime(
-            config=Config(data=data, bcrypt_rounds=4, **(config or {})), db=db, bus=LocalBus([]), policy=Policy(rules),
-            apis=apis, authenticate=authenticate or self._authenticate,
+            config=Config(data=data, bcrypt_rounds=4, **(config or {})), db=db, bus=LocalBus([]), apis=apis,
+            authenticate=authenticate or self._authenticate,
         )  # fmt: skip
         db.on_nudge = self.runtime.bus.nudge
         self._portal_context = anyio.from_thread.start_blocking_portal()
