@@ -200,6 +200,25 @@ def test_a_service_provider(admin):
 # -- who may -------------------------------------------------------------------------------------------------------
 
 
+def test_tokens_name_the_service_providers_that_are_enabled(cloud, admin):
+    before = {"X-Subject-Token": cloud.login("demo", cloud.DEMO, scope="unscoped").token}
+
+    def named() -> list | None:
+        shown = admin.get("/auth/tokens", headers=before).json()["token"].get("service_providers")
+        assert cloud.ask("demo", cloud.DEMO, scope="unscoped").json()["token"].get("service_providers") == shown
+        return shown
+
+    assert named() is None
+    urls = {"auth_url": "https://there.example/auth", "sp_url": "https://there.example/sp"}
+    for id, enabled in (("two", True), ("off", False), ("one", True)):
+        assert admin.put(f"/OS-FEDERATION/service_providers/{id}", {"service_provider": {"enabled": enabled, **urls}}).status_code == 201
+    assert named() == [{"id": "one", **urls}, {"id": "two", **urls}]
+    admin.patch("/OS-FEDERATION/service_providers/two", {"service_provider": {"enabled": False}})
+    assert named() == [{"id": "one", **urls}]
+    admin.delete("/OS-FEDERATION/service_providers/one")
+    assert named() is None
+
+
 def test_who_may(cloud, admin, demo, mapping):
     watcher = cloud.user(admin, "watcher")["id"]
     cloud.grant(admin, "reader", f"system/users/{watcher}")

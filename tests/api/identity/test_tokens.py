@@ -79,8 +79,9 @@ def test_who_is_not_let_in_learns_nothing(cloud, admin):
         ({"identity": {"methods": ["password"], "password": {"user": {"id": 5, "password": "x"}}}}, 400),
         ({"identity": {"methods": ["oauth9"]}}, 401),
         ({"identity": {"methods": []}}, 401),
-        ({"identity": {"methods": ["token"], "token": {"id": "gAAAAA"}}}, 401),
-        ({"identity": {"methods": ["token"], "token": {"id": "ключ"}}}, 401),
+        ({"identity": {"methods": ["token"], "token": {"id": "gAAAAA"}}}, 404),
+        ({"identity": {"methods": ["token"], "token": {"id": "ключ"}}}, 404),
+        ({"identity": {"methods": ["token"], "token": {"id": ""}}}, 404),
         ({"identity": {"methods": "password"}}, 400),
     ],
 )
@@ -123,6 +124,25 @@ def test_a_token_gets_another_for_elsewhere(cloud, admin, demo):
     assert second["audit_ids"][1] == first["audit_ids"][0] != second["audit_ids"][0]
     unscoped.delete("/auth/tokens", headers={"X-Subject-Token": unscoped.token})
     assert cloud.bearer(answer.headers["x-subject-token"]).get("/auth/projects").status_code == 200
+
+
+def test_a_token_that_is_no_good_any_more_gets_no_other(cloud, admin):
+    def again(bearer):
+        auth = {"identity": {"methods": ["token"], "token": {"id": bearer.token}}}
+        return cloud.stranger(cloud.base).post("/auth/tokens", {"auth": auth}).status_code
+
+    user = cloud.user(admin, "u")
+    revoked = cloud.login("u", "pw")
+    assert again(revoked) == 201
+    revoked.delete("/auth/tokens", headers={"X-Subject-Token": revoked.token})
+    assert again(revoked) == 404
+    before = cloud.login("u", "pw")
+    change = {"user": {"original_password": "pw", "password": "pw2"}}
+    assert before.post(f"/users/{user['id']}/password", change).status_code == 204
+    assert again(before) == 404
+    orphan = cloud.login("u", "pw2")
+    admin.delete(f"/users/{user['id']}")
+    assert again(orphan) == 404
 
 
 def test_what_ends_tokens_at_once(cloud, admin):

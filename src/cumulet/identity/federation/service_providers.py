@@ -11,7 +11,7 @@ from ...kernel.db import Row, Tx, table
 from ...kernel.errors import BadRequest, Conflict
 from ...kernel.http import Body, Page, Request
 from ...kernel.http.wire import UNSET, UnsetType
-from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from ..attributes import Text, check_chosen_id, given
 from ..entities import find, shown
 from ..listing import listed
@@ -70,6 +70,7 @@ def create(tx: Tx, request: Request, service_provider_id: str, body: ProviderCre
     check_chosen_id(service_provider_id)
     if tx.get(service_providers, id=service_provider_id) is not None:
         raise Conflict(f"Conflict occurred attempting to store service_provider - Duplicate entry found with ID {service_provider_id}.")
+    epoch.bump(tx)
     return _view(request, tx.insert(service_providers, id=service_provider_id, **_values(body)))
 
 
@@ -93,6 +94,7 @@ def update(tx: Tx, request: Request, service_provider_id: str, body: ProviderUpd
     if not values:
         raise BadRequest("Invalid input for field/attribute service_provider: {} does not have enough properties")
     tx.update(service_providers, row.id, **values)
+    epoch.bump(tx)
     return show(tx, request, service_provider_id)
 
 
@@ -100,6 +102,13 @@ def update(tx: Tx, request: Request, service_provider_id: str, body: ProviderUpd
 def delete(tx: Tx, request: Request, service_provider_id: str) -> None:
     """Delete a service provider."""
     tx.delete(service_providers, id=_find(tx, service_provider_id).id)
+    epoch.bump(tx)
+
+
+def in_token(tx: Tx) -> list[dict]:
+    """What every token says of the clouds that a client could go on to."""
+    rows = sorted(tx.rows(service_providers, enabled=True), key=lambda row: row.id)
+    return [{"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url} for row in rows]
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

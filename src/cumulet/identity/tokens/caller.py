@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...kernel.auth.context import Context
 from ...kernel.db import Tx
+from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
 from .. import access_rules, epoch
 from ..fernet import BadToken, read
@@ -36,6 +37,21 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
         resolved = resolve(tx, read(held.token_keys, token))
         known = Known(at, resolved, context_of(tx, resolved, token))
         held.tokens.put(token, known)
+    return known
+
+
+def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:
+    """What a token means that a request is about. Raises NotFound, which says why it is no good; one that ended no longer
+    ago than `late` seconds is good still."""
+    if not token:
+        raise NotFound("No token in the request")
+    try:
+        known = lookup(held, tx, token)
+        check_age(known.resolved.claims, late)
+    except BadToken:
+        raise NotFound("Could not recognize Fernet token") from None
+    except Unauthorized:
+        raise NotFound("Could not find token: it has expired, was revoked, or its user or scope is no good any more.") from None
     return known
 
 

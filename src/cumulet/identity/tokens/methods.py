@@ -18,15 +18,15 @@ from .. import tree
 from ..application_credentials import application_credentials
 from ..attributes import expecting
 from ..delegation import PRIMARY
-from ..fernet import METHODS, BadToken, Claims
+from ..fernet import METHODS, Claims
 from ..oauth_access_tokens import of_request
 from ..password_rules import locked
 from ..state import State, state
 from ..users import users
 from . import totp
 from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
-from .caller import lookup
-from .resolve import Resolved, check_age, denied
+from .caller import good
+from .resolve import Resolved, denied
 
 SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp")
 
@@ -51,7 +51,7 @@ class Found(t.NamedTuple):
 
 def find(tx: Tx, request: Request, auth: Auth) -> list[Found]:
     """What each method of a request says. Raises BadRequest for a method without its part, Unauthorized for a
-    method that is none of ours."""
+    method that is none of ours, NotFound for a token that is no good."""
     identity = auth.identity
     found = []
     for method in dict.fromkeys(identity.methods):
@@ -135,11 +135,7 @@ def _by_password(tx: Tx, request: Request, part: ByPassword) -> Found:
 
 
 def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
-    try:
-        resolved = lookup(held, tx, part.id).resolved
-    except BadToken:
-        raise denied() from None
-    check_age(resolved.claims)
+    resolved = good(held, tx, part.id).resolved
     _refuse_delegated(resolved)
     return Found(resolved.claims.user_id, claims=resolved.claims)
 

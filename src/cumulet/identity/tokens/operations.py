@@ -8,17 +8,17 @@ import typing as t
 
 from ...kernel import clock
 from ...kernel.db import Tx
-from ...kernel.errors import Forbidden, NotFound, Unauthorized
+from ...kernel.errors import Forbidden, NotFound
 from ...kernel.http import Reply, Request
 from .. import SCOPES, access_rules, api, epoch, password_rules, revocations, times, trusts, users
-from ..fernet import BadToken, Claims, Where, audit_id, issue
+from ..fernet import Claims, Where, audit_id, issue
 from ..listing import asked, is_true
 from ..state import Known, state
 from . import methods, receipts, scope
 from .body import Auth
-from .caller import lookup
+from .caller import good
 from .render import answer, rendered
-from .resolve import check_age, denied, enabled_user, resolve
+from .resolve import denied, enabled_user, resolve
 
 LATE = 2 * 24 * 3600
 """Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
@@ -95,18 +95,8 @@ def delete_all(tx: Tx, request: Request, user_id: str) -> None:
 
 def _subject(tx: Tx, request: Request) -> Known:
     """The subject token, good. Raises NotFound, which says why it is not."""
-    token = request.headers.get(SUBJECT)
-    if not token:
-        raise NotFound("No token in the request")
     late = LATE if is_true(asked(request, "allow_expired") or "0") else 0
-    try:
-        known = lookup(state(request.runtime), tx, token)
-        check_age(known.resolved.claims, late)
-    except BadToken:
-        raise NotFound("Could not recognize Fernet token") from None
-    except Unauthorized:
-        raise NotFound("Could not find token: it has expired, was revoked, or its user or scope is no good any more.") from None
-    return known
+    return good(state(request.runtime), tx, request.headers.get(SUBJECT, ""), late)
 
 
 def _readable(tx: Tx, request: Request) -> Known:

@@ -10,6 +10,7 @@ from ...kernel.db import Row, Tx
 from ...kernel.http import Reply, Request
 from .. import access_rules, times
 from ..catalog import catalog_of
+from ..federation import service_providers
 from ..state import state
 from .resolve import Resolved
 
@@ -32,6 +33,8 @@ def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
         body["application_credential"] = _app_credential(tx, resolved.app_credential)
     if resolved.access_token is not None:
         body["OS-OAUTH1"] = {"access_token_id": resolved.access_token.id, "consumer_id": resolved.access_token.consumer_id}
+    if providers := service_providers.in_token(tx):
+        body["service_providers"] = providers
     return body
 
 
