@@ -10,6 +10,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx, table
+from ..kernel.errors import BadRequest
 from ..kernel.http.wire import UNSET, UnsetType
 from . import epoch
 from .entities import find, missing, name_once, once
@@ -111,5 +112,8 @@ def change(tx: Tx, row: Row, values: dict[str, t.Any], extra: dict, tags: list[s
 
 
 def set_tags(tx: Tx, id: str, tags: list[str]) -> None:
+    """Raises BadRequest where a tag occurs twice."""
+    if len(set(tags)) < len(tags):
+        raise BadRequest(f"Invalid input for field/attribute tags. Value: {tags}. {tags} has non-unique elements")
     tx.delete(project_tags, project_id=id)
-    tx.insert_many(project_tags, [{"project_id": id, "name": name} for name in dict.fromkeys(tags)])
+    tx.insert_many(project_tags, [{"project_id": id, "name": name} for name in tags])

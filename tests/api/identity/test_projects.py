@@ -81,10 +81,13 @@ def test_lists(cloud, admin):
 
 def test_tags(cloud, admin):
     path = f"/projects/{cloud.project(admin, 'p')['id']}/tags"
-    assert admin.put(f"{path}/one").status_code == 201 and admin.put(f"{path}/one").status_code == 201
+    assert admin.put(f"{path}/one").status_code == 201 and admin.put(f"{path}/one").status_code == 400
     assert admin("HEAD", f"{path}/one").status_code == 204 and admin.get(f"{path}/two").status_code == 404
     assert admin.get(path).json()["tags"] == ["one"]
     assert admin.put(path, {"tags": ["x", "y"]}).json()["tags"] == ["x", "y"]
+    assert admin.put(path, {"tags": ["z", "z"]}).status_code == 400 and admin.get(path).json()["tags"] == ["x", "y"]
+    assert admin.post("/projects", {"project": {"name": "twice", "tags": ["z", "z"]}}).status_code == 400
+    assert admin.patch(path.removesuffix("/tags"), {"project": {"tags": ["z", "z"]}}).status_code == 400
     assert admin.put(path, {"tags": ["a,b"]}).status_code == 400 and admin.put(f"{path}/{'t' * 256}").status_code == 400
     assert admin.delete(f"{path}/x").status_code == 204 and admin.delete(f"{path}/x").status_code == 404
     assert admin.delete(path).status_code == 204 and admin.get(path).json()["tags"] == []
