@@ -13,7 +13,7 @@ from rich.tree import Tree
 from .. import identity
 from ..kernel.auth.context import Context
 from ..kernel.auth.explain import Step, explain, source
-from ..kernel.auth.policy import PolicyError
+from ..kernel.auth.policy import Policy, PolicyError
 from ..kernel.config import Config
 from ..kernel.db import Tx
 from ..kernel.errors import ApiError
@@ -42,12 +42,13 @@ def explained(config: Config, user: str, user_domain: str, rule: str, target: tu
         with runtime.db.begin(write=False) as tx:
             context = identity.asking(tx, user, user_domain, identity.Scope(**scope))
             about = _target(tx, runtime, context, rule, target)
-        step = explain(runtime.policy, rule, context, about)
+        policy = runtime.policies.get(rule, Policy([]))
+        step = explain(policy, rule, context, about)
     except (LookupError, ApiError) as error:
         raise Failure(str(error.args[0])) from None
     finally:
         runtime.db.close()
-    _print(runtime, context, rule, about, step)
+    _print(policy, context, rule, about, step)
     return 0 if step.passes else FORBIDDEN
 
 
@@ -94,7 +95,7 @@ async def _nothing() -> t.AsyncIterator[bytes]:
 # -- print ---------------------------------------------------------------------------------------------------------
 
 
-def _print(runtime: Runtime, context: Context, rule: str, target: dict, step: Step) -> None:
+def _print(policy: Policy, context: Context, rule: str, target: dict, step: Step) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBROKEN)
     place = {"project": context.project_name, "domain": context.domain_id, "system": "all"}[context.scope]
     scope = f"the {context.scope} {place}" if place else "no scope"
@@ -102,7 +103,7 @@ def _print(runtime: Runtime, context: Context, rule: str, target: dict, step: St
     console.print(f"{rule} is {verdict} to {escape(context.user_name or '')}.")
     console.print(f"  caller  {context.user_id}, token for {scope}, roles: {', '.join(sorted(context.roles)) or 'none'}")
     console.print(f"  target  {escape(', '.join(f'{name}={value}' for name, value in target.items()) or 'nothing')}")
-    console.print(f"  rule    {escape(runtime.policy.text[rule] or '@')} ({source(runtime.policy, rule)})")
+    console.print(f"  rule    {escape(policy.text[rule] or '@')} ({source(policy, rule)})")
     console.print("What decides is marked with <-.")
     tree = Tree(_line(step))
     _grow(tree, step)
