@@ -115,6 +115,18 @@ def show(tx: Tx, request: Request, endpoint_id: str) -> dict:
     raise NotFound(f"No policy is associated with endpoint {endpoint_id}.")
 
 
+@api.op("GET", "/policies/{policy_id}/OS-ENDPOINT-POLICY/policy", policy=GET, reply="policy", errors=(404,))
+def show_associated(tx: Tx, request: Request, policy_id: str) -> dict:
+    """Show a policy that is associated with something: an endpoint, a service, or a service in a region.
+
+    The API reference has this path, and HEAD on it to check an association, without saying with which endpoint; the real
+    service has no route for it. With nothing to tell an endpoint by, it is read as asking whether there is any."""
+    found = policies.find_policy(tx, policy_id)
+    if not tx.rows(policy_associations, policy_id=policy_id):
+        raise NotFound("Could not find policy association.")
+    return policies.view(request, found)
+
+
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,19 @@ def test_the_endpoints_of_a_policy(admin, policies, service, endpoint):
     assert reached(admin, two) == {endpoint, above, nowhere}
 
 
+def test_whether_a_policy_is_associated_with_anything(admin, demo, policies, service, endpoint):
+    path = at(policies[0], "policy")
+    for what in (f"endpoints/{endpoint}", f"services/{service}", f"services/{service}/regions/A"):
+        missing = admin.get(path)
+        assert missing.status_code == 404 and missing.json()["error"]["message"] == "Could not find policy association."
+        admin.put(at(policies[0], what))
+        assert admin.get(path).json() == admin.get(f"/policies/{policies[0]}").json()
+        assert admin("HEAD", path).status_code == 200 and not admin("HEAD", path).content
+        admin.delete(at(policies[0], what))
+    assert admin("HEAD", path).status_code == admin.get(at("none", "policy")).status_code == 404
+    assert demo.get(path).status_code == 403
+
+
 def test_what_is_not_there(admin, policies, service, endpoint):
     for method in ("PUT", "GET", "HEAD", "DELETE"):
         for policy, what in (

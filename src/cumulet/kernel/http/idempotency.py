@@ -1,12 +1,12 @@
 """`Idempotency-Key`: a POST repeated with the same key gets the first one's answer, and does nothing again.
 
 The answer is kept in the transaction that did the work, so there is no moment at which one is there without the other.
+It may hold a fresh secret, and the request a password: the one is kept sealed, of the other a mark that needs the same key.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import typing as t
 
 import msgspec
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from .. import clock
 from ..db import Tx, table
 from ..errors import BadRequest, Conflict
+from ..sealing import Box, Unsealable, box
 
 if t.TYPE_CHECKING:
     from .request import Request
@@ -32,10 +33,10 @@ idempotency_keys = table(
     sa.Column("key", sa.String(255), nullable=False),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
     unique={("owner", "key"): "A request with this Idempotency-Key is under way."},
 )
+"""`sealed` is the answer's headers and body."""
 
 
 def find(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
@@ -47,9 +48,10 @@ def find(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
         return None
     if row.status == UNDER_WAY:
         raise Conflict("A request with this Idempotency-Key is under way.")
+    headers, body = _opened(request, row.sealed)
     if row.fingerprint != _fingerprint(request, raw):
         raise BadRequest("This Idempotency-Key came with another request before; use a new one for a new request.")
-    return Response(row.body, row.status, {**row.headers, "Idempotency-Replayed": "true"})
+    return Response(body, row.status, {**headers, "Idempotency-Replayed": "true"})
 
 
 def begin(tx: Tx, request: Request, key: str, raw: bytes) -> Response | None:
@@ -70,7 +72,7 @@ def keep(tx: Tx, request: Request, key: str, raw: bytes, response: Response) -> 
     headers = {name: value for name, value in response.headers.items() if name.lower() != "content-length"}
     tx.insert(
         idempotency_keys, owner=_owner(request), key=key, fingerprint=_fingerprint(request, raw),
-        status=response.status_code, headers=headers, body=bytes(response.body),
+        status=response.status_code, sealed=_box(request).seal(msgspec.msgpack.encode((headers, bytes(response.body)))),
     )  # fmt: skip
 
 
@@ -84,4 +86,18 @@ def _owner(request: Request) -> str:
 
 
 def _fingerprint(request: Request, raw: bytes) -> str:
-    return hashlib.sha256(msgspec.json.encode((request.path, request.context.project_id, raw))).hexdigest()
+    return _box(request).mark(msgspec.json.encode((request.path, request.context.project_id, raw)))
+
+
+def _box(request: Request) -> Box:
+    return box(request.runtime.config.root / "control" / "answers.key")
+
+
+def _opened(request: Request, sealed: bytes) -> tuple[dict[str, str], bytes]:
+    try:
+        return msgspec.msgpack.decode(_box(request).open(sealed), type=tuple[dict[str, str], bytes])
+    except Unsealable:
+        raise Conflict(
+            "The answer to the first request with this Idempotency-Key is sealed with a key that this host does not have: "
+            "see what became of that request, and use a new key for a new one."
+        ) from None

@@ -1,0 +1,46 @@
+"""Key files: written whole or not at all, and for good once they are, for their owner alone unless it is said otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import typing as t
+from pathlib import Path
+
+
+def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file, in the place of one that is there."""
+    with _fresh(path, data, mode) as fresh:
+        os.replace(fresh, path)
+
+
+def write_first(path: Path, data: bytes) -> None:
+    """Write a file unless it is there: of several that do at once, the first one's stays."""
+    with _fresh(path, data, 0o600) as fresh, contextlib.suppress(FileExistsError):
+        os.link(fresh, path)
+
+
+@contextlib.contextmanager
+def _fresh(path: Path, data: bytes, mode: int) -> t.Iterator[Path]:
+    """The file under another name, to be put in its place."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        yield fresh
+    finally:
+        fresh.unlink(missing_ok=True)
+        sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Have what was renamed or removed in a directory outlive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
