@@ -150,8 +150,8 @@ def logs(data: str | None, follow: bool, lines: int, process: str | None) -> Non
 def serve(data: str | None, roles: str, fd: int | None, **flags: t.Any) -> None:
     """Run a control process in the foreground.
 
-    Several can share a PostgreSQL database and a RabbitMQ server: each its own --data, with the keys of the first
-    (DIR/control/fernet-keys and credential-keys) copied to the others.
+    Several can share a PostgreSQL database and a RabbitMQ server: each its own --data, with the keys of the first (those in
+    DIR/control: fernet-keys, credential-keys, answers.key) copied to the others.
     """
     from . import processes as command
 
@@ -210,7 +210,7 @@ def restore(data: str | None, file: Path, **flags: t.Any) -> None:
 
 @main.group("identity")
 def identity_() -> None:
-    """Look after identity."""
+    """Look after identity, while the cloud runs or not."""
 
 
 def _bootstrap(option: str, default: str | None, text: str) -> t.Callable:
@@ -286,3 +286,40 @@ def explain(
     if sum(map(bool, (scope["project"], scope["domain"], scope["system"]))) > 1:
         raise Failure("A token is for one of --project, --domain and --system.")
     sys.exit(command.explained(configured(data, database=database), user, user_domain, rule, target, scope))
+
+
+@identity_.group()
+def fernet() -> None:
+    """The keys that tokens are sealed with."""
+
+
+@fernet.command("rotate")
+@DATA
+def rotate_fernet(data: str | None) -> None:
+    """Seal tokens with the next key.
+
+    Running processes take it up at once. Tokens outlive one rotation and end with the second: rotate no more often than
+    tokens last. Where several hosts serve one cloud, copy DIR/control/fernet-keys to the others before the next rotation.
+    """
+    from . import keys as command
+
+    command.rotate_token_keys(configured(data))
+
+
+@identity_.group()
+def credential() -> None:
+    """The keys that stored credentials are sealed with."""
+
+
+@credential.command("rotate")
+@DATA
+@DATABASE
+def rotate_credential(data: str | None, **flags: t.Any) -> None:
+    """Seal all stored credentials with the next key.
+
+    It may be killed and run again at any time, and run twice at once: no key is dropped before everything is sealed with
+    the newest.
+    """
+    from . import keys as command
+
+    command.rotate_credential_keys(configured(data, **flags))

@@ -15,10 +15,9 @@ from ..kernel import clock, ids
 from ..kernel.config import Config
 from ..kernel.db import Database, Row, Tx
 from ..kernel.errors import Conflict
-from . import epoch, passwords
+from . import epoch, keys, passwords
 from .assignments import Assignment, assign
 from .endpoints import endpoints
-from .fernet import Repository
 from .implied_roles import implied_roles
 from .regions import regions
 from .roles import role_named, roles
@@ -52,7 +51,7 @@ def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str
 
     endpoints: (service type, service name, URL).
     """
-    _keys(config)
+    keys.setup(config)
     held = _roles(tx, immutable=True)
     admin = _user(tx, config, "admin", admin_password)
     demo = _user(tx, config, "demo", demo_password)
@@ -71,7 +70,7 @@ def bootstrap(tx: Tx, config: Config, *, admin_password: str, demo_password: str
 def bootstrap_first(db: Database, config: Config, first: First, password: str) -> None:
     """Make whatever is not there of what an administrator needs to get in. A user who is there has this password and is enabled
     afterwards; who has it already keeps their tokens."""
-    _keys(config)
+    keys.setup(config)
     for attempts_left in reversed(range(ATTEMPTS)):
         before = db.transact(lambda tx: _first_user(tx, first.username), write=False)
         right = before is not None and before.password_hash is not None and passwords.matches(password, before.password_hash)
@@ -109,12 +108,6 @@ def _make_first(tx: Tx, first: First, before: Row | None, new: str | None) -> No
 
 def _first_user(tx: Tx, name: str) -> Row | None:
     return tx.get(users, domain_id=DEFAULT_DOMAIN, name=name)
-
-
-def _keys(config: Config) -> None:
-    control = config.root / "control"
-    Repository(control / "fernet-keys").setup()
-    Repository(control / "credential-keys").setup()
 
 
 def _roles(tx: Tx, immutable: bool) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ..kernel.errors import BadRequest, Conflict
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from ..kernel.runtime import Runtime
-from . import SCOPES, api
+from . import SCOPES, api, epoch
 from .attributes import Text, expecting, given, same_id, taken
 from .delegation import is_delegated, refuse_for_credentials
 from .entities import missing, shown
@@ -117,7 +117,7 @@ def update(tx: Tx, request: Request, credential_id: str, body: dict[str, t.Any])
     if fields.blob is not UNSET:
         if row.type.lower() == "ec2":
             _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(fields.blob))
-        values["sealed_blob"] = _seal(request.runtime, fields.blob)
+        values["sealed_blob"] = seal(tx, request.runtime, fields.blob.encode())
     tx.update(credentials, row.id, **values, extra=row.extra | extra)
     return view(request, find_credential(tx, credential_id))
 
@@ -147,7 +147,15 @@ def insert(tx: Tx, runtime: Runtime, id: str, user_id: str, project_id: str | No
     _check_references(tx, user_id, project_id)
     if tx.get(credentials, id=id) is not None:
         raise Conflict("Conflict occurred attempting to store credential - Duplicate entry.")
-    return tx.insert(credentials, id=id, user_id=user_id, project_id=project_id, type=type, sealed_blob=_seal(runtime, blob), extra=extra)
+    sealed = seal(tx, runtime, blob.encode())
+    return tx.insert(credentials, id=id, user_id=user_id, project_id=project_id, type=type, sealed_blob=sealed, extra=extra)
+
+
+def seal(tx: Tx, runtime: Runtime, data: bytes) -> str:
+    """Seal what is to be written in this transaction. The epoch is looked at for a rotation of the keys, which changes it:
+    whoever has the old key by then cannot commit after all has been sealed anew."""
+    epoch.current(tx)
+    return state(runtime).credential_keys.seal(data)
 
 
 def blob_of(runtime: Runtime, row: Row) -> str:
@@ -162,10 +170,6 @@ def _permitted(tx: Tx, request: Request, id: str) -> Row:
     row = find_credential(tx, id)
     refuse_for_credentials(request)
     return row
-
-
-def _seal(runtime: Runtime, blob: str) -> str:
-    return state(runtime).credential_keys.seal(blob.encode())
 
 
 def _ec2_blob(blob: str) -> dict:

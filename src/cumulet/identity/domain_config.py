@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.errors import Forbidden, NotFound
 from ..kernel.http import Reply, Request
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api
-from .state import state
+from .credentials import seal
 from .tree import DEFAULT_DOMAIN, find_domain
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _set(tx: Tx, request: Request, domain_id: str, config: Config) -> None:
     for group, options in config.items():
         for option, value in options.items():
             if (group, option) in SENSITIVE:
-                value = state(request.runtime).credential_keys.seal(msgspec.json.encode(value))
+                value = seal(tx, request.runtime, msgspec.json.encode(value))
             where = _where(domain_id, group, option)
             if not tx.update(domain_options, where, value=value):
                 tx.insert(domain_options, **where, value=value)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import re
-import tempfile
-import threading
 import typing as t
 from pathlib import Path
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from ..kernel import files
 
 _HEX = re.compile(r"[0-9a-f]{32}")
 METHODS = ("password", "token", "application_credential", "totp", "oauth1", "external", "mapped")
@@ -52,91 +53,126 @@ class Claims(msgspec.Struct, frozen=True):
     access_token_id: str | None = None
 
 
+class _Held(t.NamedTuple):
+    """The keys as they were read: those on disk may be others by now."""
+
+    names: list[int]
+    primary: Fernet
+    box: MultiFernet
+
+
 class Repository:
-    """The keys in a directory."""
+    """The keys in a directory. They are looked at with every use, so that what others do there counts at once."""
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self._lock = threading.Lock()
-        self._names: list[int] = []
-        self._box: MultiFernet | None = None
+        self._held: _Held | None = None
 
     def setup(self) -> None:
         """Make the directory, a primary key and a staged one, where they are not there."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self._numbers():
-            self._write(1, Fernet.generate_key(), os.link)
-        if 0 not in self._numbers():
-            self._write(0, Fernet.generate_key(), os.link)
+        with self.turn():
+            if not self._numbers():
+                self._write(1, Fernet.generate_key())
+            if 0 not in self._numbers():
+                self._write(0, Fernet.generate_key())
 
     def rotate(self) -> None:
-        """Make the staged key the primary one, stage a new one, and drop the oldest beyond KEEP."""
+        """Make the staged key the primary one, stage a new one, and drop the oldest beyond KEEP. Raises NoKeys."""
+        with self.turn():
+            self.promote()
+            self.drop()
+
+    @contextlib.contextmanager
+    def turn(self) -> t.Iterator[None]:
+        """One at a time changes the keys, of all processes. Raises NoKeys where there is no directory."""
+        try:
+            descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            raise self._no_keys() from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def promote(self) -> None:
+        """Make the staged key the primary one and stage a new one: nothing is dropped yet. Raises NoKeys. Of one that was
+        killed half-way, the next does the other half."""
         numbers = self._numbers()
         if not numbers:
-            raise NoKeys(f"there are no keys in {self.directory}")
+            raise self._no_keys()
         if 0 in numbers:
             os.replace(self.directory / "0", self.directory / str(numbers[-1] + 1))
         self._write(0, Fernet.generate_key())
+
+    def drop(self) -> None:
+        """Drop the oldest keys beyond KEEP."""
         for old in self._numbers()[1 : -(KEEP - 1)]:
             (self.directory / str(old)).unlink()
 
+    @property
+    def primary(self) -> int:
+        """The number of the key that seals."""
+        return self._open().names[-1]
+
     def seal(self, data: bytes) -> str:
         """Encrypt with the primary key; URL-safe text without padding."""
-        return self._open_box().encrypt(data).rstrip(b"=").decode()
+        return self._open().box.encrypt(data).rstrip(b"=").decode()
 
     def open(self, text: str) -> bytes:
         """What is sealed in a text. Raises BadToken, for another spelling of the same too: decoding passes over what is no
         letter of base 64, and does not look at the last bits."""
         try:
-            sealed = text.encode("ascii") + b"=" * (-len(text) % 4)
-            spelt = base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed))
-        except ValueError:
-            raise BadToken from None
-        if spelt != sealed:
-            raise BadToken
-        try:
-            return self._open_box().decrypt(sealed)
-        except InvalidToken:
-            if not self._stale():
-                raise BadToken from None
-        try:
-            return self._open_box().decrypt(sealed)
-        except InvalidToken:
+            return self._open().box.decrypt(_spelt(text))
+        except (InvalidToken, ValueError):
             raise BadToken from None
 
-    def _open_box(self) -> MultiFernet:
-        box = self._box
-        if box is None:
-            with self._lock:
-                self._names = self._numbers()
-                if not self._names:
-                    raise NoKeys(f"there are no keys in {self.directory}; `cumulet up` makes them")
-                keys = [(self.directory / str(number)).read_bytes() for number in reversed(self._names)]
-                box = self._box = MultiFernet([Fernet(key) for key in keys])
-        return box
+    def renewed(self, text: str) -> str:
+        """The same sealed with the primary key; the text itself where that sealed it. Raises BadToken."""
+        try:
+            self._open().primary.decrypt(_spelt(text))
+        except InvalidToken:
+            return self.seal(self.open(text))
+        return text
 
-    def _stale(self) -> bool:
-        """Whether the keys on disk are others than those in use; then they are read anew."""
-        if self._numbers() == self._names:
-            return False
-        self._box = None
-        return True
+    def _open(self) -> _Held:
+        held = self._held
+        while held is None or held.names != self._numbers():
+            held = self._read() or held
+        self._held = held
+        return held
+
+    def _read(self) -> _Held | None:
+        """The keys that are there; None where one went in the meantime."""
+        names = self._numbers()
+        if not names:
+            raise self._no_keys()
+        try:
+            keys = [Fernet((self.directory / str(number)).read_bytes()) for number in reversed(names)]
+        except FileNotFoundError:
+            return None
+        return _Held(names, keys[0], MultiFernet(keys))
 
     def _numbers(self) -> list[int]:
-        return sorted(int(entry.name) for entry in self.directory.glob("*") if entry.name.isdecimal())
+        try:
+            return sorted(int(name) for name in os.listdir(self.directory) if name.isdecimal())
+        except FileNotFoundError:
+            return []
 
-    def _write(self, number: int, key: bytes, place: t.Callable[[Path, Path], None] = os.replace) -> None:
-        """All or nothing: a half-written key would never be read. Placed by `os.link`, it does not go over another's of the
-        same moment."""
-        descriptor, name = tempfile.mkstemp(prefix=".", dir=self.directory)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            place(temporary, self.directory / str(number))
-        temporary.unlink(missing_ok=True)
+    def _no_keys(self) -> NoKeys:
+        return NoKeys(f"there are no keys in {self.directory}; `cumulet up` makes them")
+
+    def _write(self, number: int, key: bytes) -> None:
+        files.write(self.directory / str(number), key)
+
+
+def _spelt(text: str) -> bytes:
+    """A text with its padding. Raises ValueError for another spelling than ours."""
+    sealed = text.encode("ascii") + b"=" * (-len(text) % 4)
+    if base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed)) != sealed:
+        raise ValueError("there are letters that are none, or bits that say nothing")
+    return sealed
 
 
 class _Sealed(msgspec.Struct, array_like=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from ..kernel.auth.context import Context
 from ..kernel.runtime import Runtime
-from .fernet import Repository
+from . import keys
 from .passwords import Checker
 
 if t.TYPE_CHECKING:
@@ -54,9 +54,8 @@ class Known:
 
 class State:
     def __init__(self, runtime: Runtime):
-        control = runtime.config.root / "control"
-        self.token_keys = Repository(control / "fernet-keys")
-        self.credential_keys = Repository(control / "credential-keys")
+        self.token_keys = keys.token_keys(runtime.config)
+        self.credential_keys = keys.credential_keys(runtime.config)
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)

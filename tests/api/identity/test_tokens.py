@@ -218,22 +218,6 @@ def test_forged_tokens(cloud, demo, tmp_path):
     assert cloud.bearer(sealed).get("/auth/projects").status_code == 401
 
 
-def test_keys_rotate_under_a_running_process(cloud, demo):
-    keys = state(cloud.runtime).token_keys
-    elsewhere = Repository(keys.directory)
-    elsewhere.rotate()
-    assert demo.get("/auth/projects").status_code == 200
-    sealed = elsewhere.seal(b"by the new primary key")
-    assert keys.open(sealed) == b"by the new primary key"
-    for _ in range(3):
-        elsewhere.rotate()
-    assert len(list(keys.directory.iterdir())) == 3
-    assert {entry.stat().st_mode & 0o777 for entry in keys.directory.iterdir()} == {0o600}
-    assert keys.directory.stat().st_mode & 0o777 == 0o700
-    cloud.runtime.shared.clear()
-    assert demo.get("/auth/projects").status_code == 401
-
-
 def test_auth_scopes(cloud, admin, demo):
     assert [p["name"] for p in demo.get("/auth/projects").json()["projects"]] == ["demo"]
     assert demo.get("/auth/domains").json()["domains"] == [] and demo.get("/auth/system").json()["system"] == []
