@@ -323,3 +323,21 @@ def rotate_credential(data: str | None, **flags: t.Any) -> None:
     from . import keys as command
 
     command.rotate_credential_keys(configured(data, **flags))
+
+
+@identity.group()
+def jws() -> None:
+    """The keys that tokens are signed with, where `token_provider` is jws."""
+
+
+@jws.command("rotate")
+@DATA
+def rotate_jws(data: str | None) -> None:
+    """Sign tokens with the next key.
+
+    Its public part has been in DIR/control/jws-keys/public since the rotation before; that of the key before stays there.
+    So tokens outlive one rotation and end with the second.
+    """
+    from . import identity as command
+
+    command.rotate_signing_keys(configured(data))

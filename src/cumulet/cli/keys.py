@@ -37,6 +37,13 @@ def rotate_credential_keys(config: Config) -> None:
     click.echo(f"Credentials are sealed with key {number} from now on; {rows} were sealed anew.")
 
 
+def rotate_signing_keys(config: Config) -> None:
+    """Sign tokens with the next key."""
+    with _as_control(_in_force(config)) as config:
+        number, public = rotation.rotate_signing_keys(config)
+    click.echo(f"Tokens are signed with key {number} from now on. Whoever checks them needs {public} before the next rotation.")
+
+
 def _in_force(config: Config) -> Config:
     """The settings that the cloud runs with, where it does."""
     layout = Layout(config.root)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import os
 import re
 import typing as t
@@ -21,7 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from ..kernel import files
 
 _HEX = re.compile(r"[0-9a-f]{32}")
-METHODS = ("password", "token", "application_credential", "totp", "oauth1", "external", "mapped")
+METHODS = ("password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "oauth2_credential")
 KEEP = 3
 """Keys that stay after a rotation, the staged one among them."""
 
@@ -51,6 +50,8 @@ class Claims(msgspec.Struct, frozen=True):
     trust_id: str | None = None
     app_credential_id: str | None = None
     access_token_id: str | None = None
+    thumbprint: str | None = None
+    """The certificate without which the token is good for nothing."""
 
 
 class _Held(t.NamedTuple):
@@ -86,15 +87,10 @@ class Repository:
     @contextlib.contextmanager
     def turn(self) -> t.Iterator[None]:
         """One at a time changes the keys, of all processes. Raises NoKeys where there is no directory."""
-        try:
-            descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            raise self._no_keys() from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not self.directory.exists():
+            raise self._no_keys()
+        with files.turn(self.directory):
             yield
-        finally:
-            os.close(descriptor)
 
     def promote(self) -> None:
         """Make the staged key the primary one and stage a new one: nothing is dropped yet. Raises NoKeys. Of one that was
@@ -189,6 +185,7 @@ class _Sealed(msgspec.Struct, array_like=True):
     trust: bytes
     credential: bytes
     access: bytes = b"t"
+    thumbprint: bytes = b"t"
 
 
 _pack = msgspec.msgpack.Encoder()
@@ -203,6 +200,7 @@ def issue(keys: Repository, claims: Claims) -> str:
         VERSION, sum(1 << METHODS.index(method) for method in claims.methods), _short(claims.user_id), kind, _short(target),
         claims.issued, claims.expires, [base64.urlsafe_b64decode(one + "==") for one in claims.audit],
         _short(claims.trust_id or ""), _short(claims.app_credential_id or ""), _short(claims.access_token_id or ""),
+        _short(claims.thumbprint or ""),
     )  # fmt: skip
     return keys.seal(_pack.encode(sealed))
 
@@ -218,7 +216,7 @@ def read(keys: Repository, token: str) -> Claims:
     return Claims(
         [method for bit, method in enumerate(METHODS) if sealed.methods >> bit & 1], _long(sealed.user),
         (sealed.kind, _long(sealed.target)), sealed.issued, sealed.expires, [audit_id(one) for one in sealed.audit],
-        _long(sealed.trust) or None, _long(sealed.credential) or None, _long(sealed.access) or None,
+        _long(sealed.trust) or None, _long(sealed.credential) or None, _long(sealed.access) or None, _long(sealed.thumbprint) or None,
     )  # fmt: skip
 
 

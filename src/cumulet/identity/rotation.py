@@ -7,6 +7,7 @@ killed anywhere: until the last of it is sealed with the newest key nothing is d
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -43,6 +44,12 @@ def rotate_token_keys(config: Config) -> int:
     repository = keys.token_keys(config)
     repository.rotate()
     return repository.primary
+
+
+def rotate_signing_keys(config: Config) -> tuple[int, Path]:
+    """Sign new tokens with the next key: its number, and where the public keys are. Raises NoKeys."""
+    repository = keys.signing_keys(config)
+    return repository.rotate(), repository.public
 
 
 def rotate_credential_keys(config: Config, db: Database) -> tuple[int, int]:

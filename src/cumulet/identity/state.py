@@ -56,6 +56,7 @@ class State:
     def __init__(self, runtime: Runtime):
         self.token_keys = keys.token_keys(runtime.config)
         self.credential_keys = keys.credential_keys(runtime.config)
+        self.signing_keys = keys.signing_keys(runtime.config)
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)

@@ -77,6 +77,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     public_uplink: t.Annotated[str, doc("Interface to join to the external network; empty: this machine only.")] = ""
     tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
     token_hours: t.Annotated[float, doc("Hours that a token lasts.", gt=0)] = 12
+    token_provider: t.Annotated[
+        t.Literal["fernet", "jws"],
+        doc("What new tokens are; fernet: sealed; jws: signed, so that others can check them. Both kinds are taken, whatever this says."),
+    ] = "fernet"
     security_compliance: t.Annotated[SecurityCompliance, doc("A table: what is asked of users' passwords and of who logs in.")] = (
         SecurityCompliance()
     )

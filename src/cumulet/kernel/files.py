@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import threading
 import typing as t
@@ -19,6 +20,17 @@ def write_first(path: Path, data: bytes) -> None:
     """Write a file unless it is there: of several that do at once, the first one's stays."""
     with _fresh(path, data, 0o600) as fresh, contextlib.suppress(FileExistsError):
         os.link(fresh, path)
+
+
+@contextlib.contextmanager
+def turn(directory: Path) -> t.Iterator[None]:
+    """One at a time changes the files of a directory, of all processes. Raises FileNotFoundError where there is none."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from ...kernel.db import Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
 from .. import access_rules, epoch
-from ..fernet import BadToken, read
+from ..fernet import BadToken
 from ..state import Known, State, state
+from . import kinds
 from .resolve import Resolved, check_age, denied, resolve
 
 
@@ -34,7 +35,7 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     at = epoch.current(tx)
     known = held.tokens.get(token)
     if known is None or known.epoch != at:
-        resolved = resolve(tx, read(held.token_keys, token))
+        resolved = resolve(tx, kinds.read(held, token))
         known = Known(at, resolved, context_of(tx, resolved, token))
         held.tokens.put(token, known)
     return known

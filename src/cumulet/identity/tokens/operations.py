@@ -11,10 +11,10 @@ from ...kernel.db import Tx
 from ...kernel.errors import Forbidden, NotFound
 from ...kernel.http import Reply, Request
 from .. import SCOPES, access_rules, api, epoch, password_rules, revocations, times, trusts, users
-from ..fernet import Claims, Where, audit_id, issue
+from ..fernet import Claims, Where, audit_id
 from ..listing import asked, is_true
 from ..state import Known, state
-from . import methods, receipts, scope
+from . import kinds, methods, receipts, scope
 from .body import Auth
 from .caller import good
 from .render import answer, rendered
@@ -147,9 +147,13 @@ def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> 
         if trust.trustee_user_id != user.id:
             raise Forbidden(request.api.forbidden.format(rule="User is not a trustee."))
         trusts.use(tx, trust)
-    claims = _claims(request, user.id, used, where, trust, found)
-    resolved, token = resolve(tx, claims), issue(state(request.runtime).token_keys, claims)
-    return Issued(answer(tx, request, token, resolved, rendered(tx, resolved)), new_login)
+    return Issued(issue(tx, request, _claims(request, user.id, used, where, trust, found)), new_login)
+
+
+def issue(tx: Tx, request: Request, claims: Claims) -> Reply:
+    """The answer with the token of these claims. Raises Unauthorized where it would be no good."""
+    resolved = resolve(tx, claims)
+    return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, resolved))
 
 
 def _claims(request: Request, user_id: str, used: list[str], where: Where, trust: t.Any,
