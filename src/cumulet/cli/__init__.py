@@ -325,7 +325,7 @@ def rotate_credential(data: str | None, **flags: t.Any) -> None:
     command.rotate_credential_keys(configured(data, **flags))
 
 
-@identity.group()
+@identity_.group()
 def jws() -> None:
     """The keys that tokens are signed with, where `token_provider` is jws."""
 
@@ -338,6 +338,6 @@ def rotate_jws(data: str | None) -> None:
     Its public part has been in DIR/control/jws-keys/public since the rotation before; that of the key before stays there.
     So tokens outlive one rotation and end with the second.
     """
-    from . import identity as command
+    from . import keys as command
 
     command.rotate_signing_keys(configured(data))

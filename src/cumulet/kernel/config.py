@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -76,6 +77,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     public_network: t.Annotated[str, doc("CIDR of the external network; empty: the first free one of 172.24.4.0/24 and on.")] = ""
     public_uplink: t.Annotated[str, doc("Interface to join to the external network; empty: this machine only.")] = ""
     tunnel_address: t.Annotated[str, doc("This host's address for VXLAN; empty: no tunnels (one host).")] = ""
+    trusted_proxies: t.Annotated[
+        str, doc("Addresses and CIDRs, with commas between them, of proxies that are believed whom they let in; empty: nobody is.")
+    ] = ""
     token_hours: t.Annotated[float, doc("Hours that a token lasts.", gt=0)] = 12
     token_provider: t.Annotated[
         t.Literal["fernet", "jws"],
@@ -101,6 +105,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.guest_range or self.guest_range[-1] > USER_ID_MAX:
             raise ValueError(f"guest_uids {self.guest_uids}: FIRST is to be the lower one, LAST {USER_ID_MAX} at most")
+        try:
+            self.trusts("127.0.0.1")
+        except ValueError as error:
+            raise ValueError(f"trusted_proxies: {error}") from None
 
     @property
     def root(self) -> Path:
@@ -110,6 +118,13 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def guest_range(self) -> range:
         first, _, last = self.guest_uids.partition("-")
         return range(int(first), int(last) + 1)
+
+    def trusts(self, peer: str) -> bool:
+        """Whether whoever is connected from this address is a proxy that is believed."""
+        networks = [ipaddress.ip_network(one.strip()) for one in self.trusted_proxies.split(",") if one.strip()]
+        address = ipaddress.ip_address(peer)
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return any(plain in network for network in networks)
 
     @property
     def url(self) -> str:

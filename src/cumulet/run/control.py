@@ -125,4 +125,5 @@ def _server(runtime: Runtime, config: Config) -> uvicorn.Server:
     return _Server(uvicorn.Config(
         Application(runtime), host=host, port=int(port), loop="none", http="httptools", ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
+        proxy_headers=False,  # who is connected is who is believed or not (Request.told_by_proxy), whatever a header says
     ))  # fmt: skip

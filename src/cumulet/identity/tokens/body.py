@@ -49,6 +49,10 @@ class ByApplicationCredential(OpenBody):
     secret: Secret | None = None
 
 
+class ByProxy(OpenBody):
+    """Nothing: who it is, a trusted proxy says in a header."""
+
+
 class Identity(OpenBody):
     methods: list[str]
     password: ByPassword | None = None
@@ -56,6 +60,7 @@ class Identity(OpenBody):
     application_credential: ByApplicationCredential | None = None
     oauth1: dict | None = None
     totp: ByPasscode | None = None
+    external: ByProxy | None = None
 
 
 class NamedProject(OpenBody):

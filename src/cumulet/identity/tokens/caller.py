@@ -6,7 +6,7 @@ from ...kernel.auth.context import Context
 from ...kernel.db import Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
-from .. import access_rules, epoch
+from .. import access_rules, certificates, epoch
 from ..fernet import BadToken
 from ..state import Known, State, state
 from . import kinds
@@ -21,10 +21,23 @@ def authenticate(request: Request, tx: Tx, token: str) -> Context:
     except BadToken:
         raise denied() from None
     check_age(known.resolved.claims)
+    _check_bound(request, known.resolved.claims.thumbprint)
     rules = known.context.extra["access_rules"]
     if rules and not access_rules.allow(rules, request.api.service, request.method, request.path.removeprefix(request.api.prefix)):
         raise denied()
     return known.context
+
+
+def _check_bound(request: Request, thumbprint: str | None) -> None:
+    """Raise Unauthorized where a token is bound to a certificate, and whoever shows it has another or none."""
+    if thumbprint is None:
+        return
+    try:
+        der = certificates.of_request(request)
+    except certificates.NoCertificate:
+        der = None
+    if der is None or certificates.thumbprint(der) != thumbprint:
+        raise denied()
 
 
 def lookup(held: State, tx: Tx, token: str) -> Known:
@@ -65,6 +78,7 @@ def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:
         "methods": resolved.claims.methods,
         "token_roles": [{"id": role.id, "name": role.name} for role in resolved.roles],
         "access_token_id": resolved.claims.access_token_id,
+        "bound": resolved.claims.thumbprint is not None,
         "restricted": credential is not None and not credential.unrestricted,
         "access_rules": access_rules.of_credentials(tx, [credential.id])[credential.id] if credential else [],
         "token.domain.id": domain.id if domain else None,

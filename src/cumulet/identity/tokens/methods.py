@@ -1,5 +1,5 @@
 """Finding out who asks for a token: by password, by another token, by an application credential, by an
-OAuth 1.0a signature, by a one-time password.
+OAuth 1.0a signature, by a one-time password, by the word of a trusted proxy.
 
 Each method first reads who is meant and the hash of their secret; the secret is checked afterwards, outside of any
 transaction, for that takes a quarter of a second.
@@ -24,11 +24,11 @@ from ..password_rules import locked
 from ..state import State, state
 from ..users import users
 from . import totp
-from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByToken, NamedDomain, NamedProject, NamedUser
+from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByProxy, ByToken, NamedDomain, NamedProject, NamedUser
 from .caller import good
 from .resolve import Resolved, denied
 
-SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp")
+SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp", "external")
 
 
 class Found(t.NamedTuple):
@@ -122,6 +122,8 @@ def _found(tx: Tx, request: Request, part: t.Any) -> Found:
         return _by_password(tx, request, part)
     if isinstance(part, ByPasscode):
         return _by_passcode(tx, request, part)
+    if isinstance(part, ByProxy):
+        return _by_proxy(tx, request)
     return _by_credential(tx, part) if isinstance(part, ByApplicationCredential) else _by_signature(tx, request)
 
 
@@ -181,3 +183,13 @@ def _by_passcode(tx: Tx, request: Request, part: ByPasscode) -> Found:
         raise expecting("passcode", "user")
     user = named_in_domain(tx, users, part.user, "user")
     return Found(user.id if user and totp.fits(tx, request.runtime, user.id, part.user.passcode) else None)
+
+
+def _by_proxy(tx: Tx, request: Request) -> Found:
+    """The user whom the proxy in front has let in, of the domain that it names, or of the default domain."""
+    name, domain = request.told_by_proxy("remote-user"), request.told_by_proxy("remote-domain")
+    if name is None:
+        raise denied()
+    where = NamedDomain(name=domain) if domain is not None else NamedDomain(id=tree.DEFAULT_DOMAIN)
+    user = named_in_domain(tx, users, NamedUser(name=name, domain=where), "user")
+    return Found(user.id if user else None)

@@ -35,6 +35,8 @@ def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
         body["OS-OAUTH1"] = {"access_token_id": resolved.access_token.id, "consumer_id": resolved.access_token.consumer_id}
     if providers := service_providers.in_token(tx):
         body["service_providers"] = providers
+    if claims.thumbprint is not None:
+        body["oauth2_credential"] = {"x5t#S256": claims.thumbprint}
     return body
 
 

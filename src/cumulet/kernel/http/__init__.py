@@ -16,15 +16,15 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from .api import Api, Operation
-from .dialects import Dialect, IdentityDialect, ImageDialect, KeyedDialect, NetworkDialect, PlacementDialect
+from .dialects import Dialect, IdentityDialect, ImageDialect, KeyedDialect, NetworkDialect, OAuth2Dialect, PlacementDialect
 from .paging import paged
 from .request import Request
 from .versions import since, until
-from .wire import UNSET, Body, OpenBody, Page, Query, Reply, UnsetType, View
+from .wire import FORM, UNSET, Body, OpenBody, Page, Query, Reply, UnsetType, View
 
 __all__ = [
-    "UNSET", "Api", "ApiError", "BadRequest", "Body", "Conflict", "Dialect", "Forbidden", "Gone", "IdentityDialect",
-    "ImageDialect", "KeyedDialect", "NetworkDialect", "NotFound", "NotImplementedHere", "OpenBody", "Operation",
+    "FORM", "UNSET", "Api", "ApiError", "BadRequest", "Body", "Conflict", "Dialect", "Forbidden", "Gone", "IdentityDialect",
+    "ImageDialect", "KeyedDialect", "NetworkDialect", "NotFound", "NotImplementedHere", "OAuth2Dialect", "OpenBody", "Operation",
     "OverLimit", "Page", "PlacementDialect", "PreconditionFailed", "Query", "Reply", "Request", "TooLarge",
     "Unauthorized", "Unavailable", "UnsetType", "UnsupportedMediaType", "View", "paged", "since", "until",
 ]  # fmt: skip

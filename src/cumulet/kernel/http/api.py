@@ -11,7 +11,7 @@ from ..auth.context import SCOPES
 from ..auth.policy import Rule
 from .dialects import Dialect
 from .versions import Version, version
-from .wire import Body, OpenBody, Query
+from .wire import FORM, Body, OpenBody, Query
 
 FIRST, LAST = (0, 0), (999, 999)
 
@@ -35,6 +35,7 @@ class Operation:
     write: bool
     raw: bool
     media: tuple[str, ...]
+    dialect: Dialect | None
     body: t.Any
     query: type[Query] | None
     view: t.Any
@@ -43,6 +44,11 @@ class Operation:
     def waits(self) -> bool:
         """An `async def` waits on the world and gets no transaction; a `def` gets one and cannot wait."""
         return inspect.iscoroutinefunction(self.fn)
+
+    @property
+    def form(self) -> bool:
+        """Whether the body is that of an HTML form. One of any other type has no fields."""
+        return FORM in self.media
 
     @property
     def name(self) -> str:
@@ -81,7 +87,8 @@ class Api:
     def op(self, method: str, path: str, *, policy: str | None, target: t.Callable | None = None,
            wrap: str | None = None, reply: str | None = None, action: str | None = None,
            status: int | dict[str, int] = 200, errors: tuple[int, ...] = (), first: str | None = None,
-           last: str | None = None, write: bool | None = None, raw: bool = False, media: tuple[str, ...] = ()) -> t.Callable:  # fmt: skip
+           last: str | None = None, write: bool | None = None, raw: bool = False, media: tuple[str, ...] = (),
+           dialect: Dialect | None = None) -> t.Callable:  # fmt: skip
         """Declare an operation.
 
         policy: the rule's name, checked before the handler runs; None is open to anyone, even without a token.
@@ -92,6 +99,7 @@ class Api:
         write: whether it needs the write lane; GET and HEAD do not, others do.
         raw: the body is a stream that the handler reads by itself.
         media: the only media types that the body may have, where they are narrower than any `application/...`.
+        dialect: how its faults are worded, where that is not the service's way.
         """
         if policy is not None and policy not in self.rules:
             raise LookupError(f"{method} {path}: no rule {policy}")
@@ -105,6 +113,7 @@ class Api:
                 status={version(k) if k != "0.0" else FIRST: v for k, v in status.items()} if isinstance(status, dict) else {FIRST: status},
                 errors=errors, first=version(first) if first else FIRST, last=version(last) if last else LAST,
                 write=method not in ("GET", "HEAD") if write is None else write, raw=raw, media=media,
+                dialect=dialect,
                 body=hints.get("body"), query=hints.get("query"), view=None if view is type(None) else view,
             ))  # fmt: skip
             return fn

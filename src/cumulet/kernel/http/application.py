@@ -74,6 +74,7 @@ class Application:
         return Request(
             runtime=self.runtime, api=api, method=http.method, path=path, root=root, query=http.query_params.multi_items(),
             headers={k.lower(): v for k, v in http.headers.items()}, id=ids.request_id(), stream=http.stream,
+            peer=http.client.host if http.client else "",
         ), routes  # fmt: skip
 
     async def _answer(self, request: Request, routes: Routes) -> tuple[Operation | None, Response]:
@@ -89,6 +90,7 @@ class Application:
             if not candidates:
                 raise MethodNotAllowed("The method is not allowed for the requested URL.",
                                        headers={"Allow": ", ".join(sorted(match.methods))})  # fmt: skip
+            request.dialect = candidates[0].dialect or request.dialect
             raw = b"" if candidates[0].raw else await _read(request)
             operation, body = self._choose(request, candidates, raw)
             params = {name: value for name, value in match.params.items() if name not in request.api.ignored}
@@ -108,13 +110,13 @@ class Application:
 
     async def _authenticated(self, request: Request) -> None:
         """A path that does not exist is told only to those with a token, as by the services' own middleware."""
-        if request.headers.get("x-auth-token") and request.api.base:
+        if request.token and request.api.base:
             await self.runtime.db.read(lambda tx: _authenticate(request, tx))
 
     def _choose(self, request: Request, candidates: list[Operation], raw: bytes) -> tuple[Operation, t.Any]:
         """Which of the operations on a path is meant: by the action in the body, and by the microversion."""
         body, decoded = None, False
-        takes_json = candidates[0].body is not None or candidates[0].action is not None
+        takes_json = (candidates[0].body is not None or candidates[0].action is not None) and not candidates[0].form
         if raw and takes_json and not request.headers.get("content-type", "application/json").lower().startswith("application/"):
             raise UnsupportedMediaType(f"Unsupported Content-Type {request.headers['content-type']}")
         if any(o.action for o in candidates):
@@ -179,8 +181,8 @@ class Application:
     def _fault(self, request: Request, error: ApiError) -> Response:
         if isinstance(error, Unauthorized):
             error.headers.setdefault("WWW-Authenticate", f'Keystone uri="{request.root}/identity"')
-        dialect = Dialect() if isinstance(error, Unauthorized) else request.api.dialect
-        media, body = dialect.fault(request, error)
+        shared = isinstance(error, Unauthorized) and request.dialect is request.api.dialect
+        media, body = (Dialect() if shared else request.dialect).fault(request, error)
         return Response(body, error.status, error.headers, media_type=media)
 
     def _finish(self, request: Request, response: Response) -> None:
@@ -210,7 +212,7 @@ def encode(request: Request, name: str | None, result: t.Any) -> t.Any:
 
 
 def _authenticate(request: Request, tx: Tx) -> None:
-    token = request.headers.get("x-auth-token")
+    token = request.token
     if not token:
         raise Unauthorized("The request you have made requires authentication.")
     request.context = request.runtime.authenticate(request, tx, token)
@@ -243,12 +245,15 @@ def _idempotency_key(request: Request, operation: Operation) -> str | None:
 def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str, t.Any]:
     arguments: dict[str, t.Any] = {}
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if operation.media and sent not in operation.media:
+    if operation.media and sent not in operation.media and not operation.form:
         raise UnsupportedMediaType(f"Unsupported Content-Type {sent}: {operation.media[0]} is expected.")
     if operation.query is not None:
         arguments["query"] = wire.load_query(request.query, operation.query)
     if operation.body is not None:
-        data = wire.decode(body[0]) if isinstance(body, tuple) else body
+        if operation.form:
+            data = wire.decode_form(body[0]) if sent == wire.FORM else {}
+        else:
+            data = wire.decode(body[0]) if isinstance(body, tuple) else body
         arguments["body"] = _body(request, operation, data)
     return arguments
 

@@ -95,6 +95,19 @@ class IdentityDialect(Dialect):
         body["links"] = {"next": next_link, "self": request.url, "previous": None}
 
 
+class OAuth2Dialect(Dialect):
+    """Where OAuth 2.0 has the word (RFC 6749, 5.2): `{"error": "invalid_client", "error_description"}`."""
+
+    KINDS = {400: "invalid_request", 401: "invalid_client"}
+
+    def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
+        kind = error.kind or self.KINDS.get(error.status, "other_error")
+        return JSON, msgspec.json.encode({"error": kind, "error_description": error.message})
+
+    def fault_schema(self) -> tuple[str, dict]:
+        return JSON, _holding(error=_TEXT, error_description=_TEXT)
+
+
 class KeyedDialect(Dialect):
     """Compute and volume: `{"itemNotFound": {"code", "message"}}`."""
 

@@ -43,7 +43,10 @@ def document(apis: t.Iterable[Api]) -> Json:
         "paths": paths,
         "components": {
             "schemas": schemas.components,
-            "responses": {"Unauthorized": _fault(Dialect()), **{f"{api.service}Fault": _fault(api.dialect) for api in apis}},
+            "responses": {
+                "Unauthorized": _fault(Dialect()),
+                **{_fault_name(api, op): _fault(op.dialect or api.dialect) for api in apis for op in api.operations},
+            },
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
         },
     }
@@ -182,9 +185,14 @@ def _responses(group: list[Declared], schemas: Schemas) -> Json:
         if status < 400:
             found[str(status)] = {"description": "Success"}
             continue
-        name = "Unauthorized" if status == 401 else f"{group[0][0].service}Fault"
+        api, first = group[0]
+        name = "Unauthorized" if status == 401 and first.dialect is None else _fault_name(api, first)
         found[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return found
+
+
+def _fault_name(api: Api, op: Operation) -> str:
+    return f"{api.service if op.dialect is None else type(op.dialect).__name__.removesuffix('Dialect')}Fault"
 
 
 def statuses(api: Api, op: Operation) -> set[int]:

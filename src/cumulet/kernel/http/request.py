@@ -12,6 +12,7 @@ from .versions import Version
 if t.TYPE_CHECKING:
     from ..runtime import Runtime
     from .api import Api
+    from .dialects import Dialect
 
 Settle = t.Callable[[], t.Awaitable[None]]
 
@@ -20,12 +21,26 @@ class Request:
     """What was asked, by whom, at which microversion. `runtime` is the process's services."""
 
     def __init__(self, *, runtime: Runtime, api: Api, method: str, path: str, root: str, query: list[tuple[str, str]],
-                 headers: dict[str, str], id: str, stream: t.Callable[[], t.AsyncIterator[bytes]]):  # fmt: skip
+                 headers: dict[str, str], id: str, stream: t.Callable[[], t.AsyncIterator[bytes]], peer: str = ""):  # fmt: skip
         self.runtime, self.api, self.method, self.path, self.root = runtime, api, method, path, root
-        self.query, self.headers, self.id, self.stream = query, headers, id, stream
+        self.query, self.headers, self.id, self.stream, self.peer = query, headers, id, stream, peer
+        self.dialect: Dialect = api.dialect
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
         self.settling: list[Settle] = []
+
+    @property
+    def token(self) -> str | None:
+        """What the caller shows: `X-Auth-Token`, or a bearer token, as clients of OAuth 2.0 send it (RFC 6750)."""
+        scheme, _, bearer = self.headers.get("authorization", "").partition(" ")
+        return self.headers.get("x-auth-token") or (bearer.strip() if scheme.lower() == "bearer" else None) or None
+
+    def told_by_proxy(self, name: str) -> str | None:
+        """A header that is believed of a trusted proxy alone, which has to take away what its clients send of that name."""
+        value = self.headers.get(name)
+        if not value or not self.peer or not self.runtime.config.trusts(self.peer):
+            return None
+        return value.encode("latin-1").decode("utf-8", "replace")
 
     def before_answer(self, settle: Settle) -> None:
         """Have `settle` awaited when what this request wrote has committed, before it is answered. It is waited for no
