@@ -22,6 +22,10 @@ BATCH = 200
 """Rows sealed anew in one transaction: others write in between."""
 
 
+HOLD = sa.text("LOCK TABLE identity_epoch, identity_credentials, identity_domain_options IN SHARE ROW EXCLUSIVE MODE")
+"""On PostgreSQL: who writes there waits for the batch. Side by side, the longer transaction would be the one to lose, each time."""
+
+
 class Unreadable(Exception):
     """Something is sealed with a key that is not there; the text says what and what to do."""
 
@@ -66,18 +70,20 @@ def rotate_credential_keys(config: Config, db: Database) -> tuple[int, int]:
 def _seal_anew(db: Database, repository: Repository, what: Column) -> int:
     done, after = 0, None
     while True:
-        changed, after = db.transact(lambda tx, after=after: _batch(tx, repository, what, after))
+        changed, after = db.transact(lambda tx, after=after: _batch(tx, db.embedded, repository, what, after))
         done += changed
         if after is None:
             return done
 
 
-def _batch(tx: Tx, repository: Repository, what: Column, after: tuple | None) -> tuple[int, tuple | None]:
+def _batch(tx: Tx, embedded: bool, repository: Repository, what: Column, after: tuple | None) -> tuple[int, tuple | None]:
     """Seal the rows behind `after` anew; how many were not yet, and the last one's key where there may be more.
 
     Whoever seals has looked at the epoch in the same transaction. One that began with the old key and commits after this
     is taken back for that, and seals with the new one.
     """
+    if not embedded:
+        tx.execute(HOLD)
     epoch.bump(tx)
     table, place = what.column.table, list(what.column.table.primary_key.columns)
     beyond = sa.true() if after is None else sa.tuple_(*place) > sa.tuple_(*after)
