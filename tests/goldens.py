@@ -108,10 +108,10 @@ def documented(path: Path) -> list[Documented]:
 
 
 def _answered(api: Api | None) -> dict[tuple[str, str, str], Operation]:
-    """Operations by method, path as the reference writes it (with the version or without) and action."""
+    """Operations by method, path as the reference writes it (with the service and the version or without) and action."""
     found: dict[tuple[str, str, str], Operation] = {}
     for op in api.operations if api else ():
-        for path in {op.path, *(p.removeprefix(api.prefix) for p in api.paths(op))} if api else ():
+        for path in {op.path, *api.paths(op), *(p.removeprefix(api.prefix) for p in api.paths(op))} if api else ():
             found[op.method, _form(path), op.action or ""] = op
     return found
 
