@@ -207,7 +207,7 @@ def test_a_bound_token_gets_nothing_that_is_good_without_the_certificate(fronted
     rescoping = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}
     assert fronted.stranger(fronted.base).post("/auth/tokens", rescoping, headers=mine.header).status_code == 403
     made = caller.post(f"/users/{robot}/application_credentials", {"application_credential": {"name": "n"}}, headers=mine.header)
-    assert made.status_code == 403 and "oauth2_credential" in made.json()["error"]["message"]
+    assert made.status_code == 403 and "delegation" in made.json()["error"]["message"]
     project = caller.get("/auth/projects", headers=mine.header).json()["projects"][0]["id"]
     assert caller.post(f"/users/{robot}/credentials/OS-EC2", {"tenant_id": project}, headers=mine.header).status_code == 403
     trust = {"trustor_user_id": robot, "trustee_user_id": subject(admin)["user"]["id"], "project_id": project, "impersonation": True,
