@@ -59,13 +59,27 @@ def test_a_database_of_the_first_version_keeps_what_is_in_it(empty):
     old.reflect(engine)
     volume = {"id": "v", "created_at": now, "project_id": "p", "user_id": "u", "size": 1, "status": "in-use", "availability_zone": "nova",
               "bootable": False, "multiattach": False, "metadata": {}, "admin_metadata": {}, "image_metadata": {}}  # fmt: skip
+    domain = {"id": "d", "created_at": now, "name": "d", "description": "", "enabled": True, "is_domain": True, "options": {}, "extra": {}}
+    user = {"id": "u", "created_at": now, "name": "u", "domain_id": "d", "enabled": True, "valid_from": now, "extra": {}, "options": {}}
+    group = {"id": "g", "created_at": now, "name": "g", "domain_id": "d", "description": "", "extra": {}}
     with engine.begin() as connection:
         connection.execute(old.tables["volumes"].insert(), volume)
+        for name, row in (
+            ("projects", domain),
+            ("users", user),
+            ("groups", group),
+            ("memberships", {"created_at": now, "group_id": "g", "user_id": "u"}),
+        ):
+            connection.execute(old.tables[f"identity_{name}"].insert(), row)
     engine.dispose()
     upgrade(empty)
     engine = create_engine(empty)
     with engine.connect() as connection:
         assert connection.execute(sa.select(metadata.tables["volumes"].c.status)).scalars().all() == ["in-use"]
+        member = sa.select(metadata.tables["identity_memberships"].c.user_id, metadata.tables["identity_users"].c.shadow)
+        assert connection.execute(member.join_from(metadata.tables["identity_memberships"], metadata.tables["identity_users"])).all() == [
+            ("u", False)
+        ]
     engine.dispose()
 
 

@@ -29,7 +29,7 @@ class Scope(t.NamedTuple):
 def asking(tx: Tx, user: str, user_domain: str, scope: Scope) -> Context:
     """The caller that a user (by id, or by name in a domain) is with a token for a scope. Raises LookupError, in words for
     the operator, for what is not there and where they could have no such token."""
-    row = _named(tx, users, user, user_domain)
+    row = _named(tx, users, user, user_domain, shadow=False)
     where = _where(tx, scope)
     claims = Claims(methods=["password"], user_id=row.id, scope=where, issued=times.micros(clock.now()), expires=0, audit=[""])
     try:
@@ -49,8 +49,8 @@ def _where(tx: Tx, scope: Scope) -> Where:
     return ("s", "all") if scope.system else ("u", "")
 
 
-def _named(tx: Tx, table: sa.Table, named: str, domain: str) -> Row:
-    found = tx.get(table, id=named) or tx.get(table, name=named, domain_id=_domain(tx, domain).id)
+def _named(tx: Tx, table: sa.Table, named: str, domain: str, **more: bool) -> Row:
+    found = tx.get(table, id=named) or tx.get(table, name=named, domain_id=_domain(tx, domain).id, **more)
     if found is None:
         raise LookupError(f"There is no {table.name.removeprefix('identity_').removesuffix('s')} {named} in the domain {domain}.")
     return found

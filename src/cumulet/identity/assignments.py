@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx, table
 from . import implied_roles
-from .groups import memberships
+from .memberships import ids_of_user
 from .roles import roles
 from .tree import ancestors, find_project, ids_below
 
@@ -53,17 +53,17 @@ def held(tx: Tx, assignment: Assignment) -> bool:
     return tx.get(assignments, id=assignment.id) is not None
 
 
-def of_user(tx: Tx, user_id: str, *where: sa.ColumnElement[bool]) -> list[Row]:
-    """The assignments of a user and of the groups that they are in."""
-    groups = sa.select(memberships.c.group_id).where(memberships.c.user_id == user_id)
-    theirs = sa.or_(assignments.c.user_id == user_id, assignments.c.group_id.in_(groups))
+def of_user(tx: Tx, user_id: str, *where: sa.ColumnElement[bool], also: t.Collection[str] = ()) -> list[Row]:
+    """The assignments of a user and of the groups that they are in. also: further groups, by what their token says."""
+    in_groups = sa.or_(assignments.c.group_id.in_(ids_of_user(user_id)), *([assignments.c.group_id.in_(also)] if also else []))
+    theirs = sa.or_(assignments.c.user_id == user_id, in_groups)
     return tx.all(sa.select(assignments).where(theirs, *where))
 
 
-def roles_on(tx: Tx, user_id: str, kind: Kind, target_id: str | None) -> list[Row]:
+def roles_on(tx: Tx, user_id: str, kind: Kind, target_id: str | None, also: t.Collection[str] = ()) -> list[Row]:
     """The roles that a user has on a project, a domain or the system in the end, by name. A role that belongs to
     a domain counts for those that it implies, and is not among them itself."""
-    return effective(tx, {row.role_id for row in of_user(tx, user_id, _reaching(tx, kind, target_id))})
+    return effective(tx, {row.role_id for row in of_user(tx, user_id, _reaching(tx, kind, target_id), also=also)})
 
 
 def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
@@ -74,17 +74,17 @@ def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
     return tx.all(sa.select(roles).where(roles.c.id.in_(found), roles.c.domain_id.is_(None)).order_by(roles.c.name))
 
 
-def project_ids_of(tx: Tx, user_id: str) -> set[str]:
+def project_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str]:
     """The projects on which a user has any role."""
-    held = of_user(tx, user_id, assignments.c.kind != "system")
+    held = of_user(tx, user_id, assignments.c.kind != "system", also=also)
     found = {row.target_id for row in held if row.kind == "project" and not row.inherited}
     return found.union(*ids_below(tx, {row.target_id for row in held if row.inherited}).values())
 
 
-def domain_ids_of(tx: Tx, user_id: str) -> set[str]:
+def domain_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str]:
     """The domains on which a user has any role."""
     on = (assignments.c.kind == "domain", assignments.c.inherited.is_(False))
-    return {row.target_id for row in of_user(tx, user_id, *on)}
+    return {row.target_id for row in of_user(tx, user_id, *on, also=also)}
 
 
 def _reaching(tx: Tx, kind: Kind, target_id: str | None) -> sa.ColumnElement[bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import msgspec
 import sqlalchemy as sa
 
@@ -45,7 +47,7 @@ def show_catalog(tx: Tx, request: Request) -> Reply[dict]:
 @api.op("GET", "/auth/projects", policy=PROJECTS, reply="projects")
 def index_projects(tx: Tx, request: Request) -> Page:
     """List the enabled projects on which the caller has a role."""
-    return _projects(tx, request, str(request.context.user_id), projects.c.enabled)
+    return _projects(tx, request, str(request.context.user_id), projects.c.enabled, also=_groups(request))
 
 
 @api.op("GET", "/users/{user_id}/projects", policy=OF_USER, target=users.target, reply="projects", errors=(404,))
@@ -59,7 +61,7 @@ def index_user_projects(tx: Tx, request: Request, user_id: str) -> Page:
 @api.op("GET", "/auth/domains", policy=DOMAINS, reply="domains")
 def index_domains(tx: Tx, request: Request) -> Page:
     """List the enabled domains on which the caller has a role."""
-    own = assignments.domain_ids_of(tx, str(request.context.user_id))
+    own = assignments.domain_ids_of(tx, str(request.context.user_id), _groups(request))
     rows = tx.all(sa.select(projects).where(projects.c.id.in_(own), projects.c.enabled).order_by(projects.c.name))
     tags = tags_of(tx, list(own))
     return Page([domains.view(request, row, tags[row.id]) for row in rows])
@@ -68,14 +70,20 @@ def index_domains(tx: Tx, request: Request) -> Page:
 @api.op("GET", "/auth/system", policy=SYSTEM)
 def show_system(tx: Tx, request: Request) -> dict:
     """Say whether the caller has a role on the system."""
-    held = assignments.of_user(tx, str(request.context.user_id), assignments.assignments.c.kind == "system")
+    on = assignments.assignments.c.kind == "system"
+    held = assignments.of_user(tx, str(request.context.user_id), on, also=_groups(request))
     return {"system": [{"all": True}] if held else [], "links": {"self": request.url}}
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _projects(tx: Tx, request: Request, user_id: str, *where: sa.ColumnElement[bool]) -> Page:
-    own = projects.c.id.in_(assignments.project_ids_of(tx, user_id))
+def _groups(request: Request) -> list[str]:
+    """The groups that the caller is in by what their token says."""
+    return request.context.extra.get("group_ids", [])
+
+
+def _projects(tx: Tx, request: Request, user_id: str, *where: sa.ColumnElement[bool], also: t.Collection[str] = ()) -> Page:
+    own = projects.c.id.in_(assignments.project_ids_of(tx, user_id, also))
     page = listed(tx, request, projects, lambda row: row, ("name", "enabled", "domain_id"), own, *where)
     return page._replace(items=projects_.views(tx, request, page.items))

@@ -107,7 +107,7 @@ def _make_first(tx: Tx, first: First, before: Row | None, new: str | None) -> No
 
 
 def _first_user(tx: Tx, name: str) -> Row | None:
-    return tx.get(users, domain_id=DEFAULT_DOMAIN, name=name)
+    return tx.get(users, domain_id=DEFAULT_DOMAIN, name=name, shadow=False)
 
 
 def _roles(tx: Tx, immutable: bool) -> dict[str, str]:

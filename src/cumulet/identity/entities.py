@@ -36,12 +36,12 @@ def name_once(noun: str) -> tuple[Once, Once]:
     return Once(("domain_id", "name"), message), Once(("name",), message, {"domain_id": None})
 
 
-def once(tx: Tx, table: sa.Table, name: str, domain_id: str | None, but: str | None = None) -> None:
-    """Raise Conflict where a domain (None: what is in no domain) has another of this name. The transaction is
-    serialisable, so what is not there now will not be there at its end."""
-    statement = sa.select(table.c.id).where(table.c.name == name, table.c.domain_id == domain_id)
+def once(tx: Tx, table: sa.Table, name: str, domain_id: str | None, *where: sa.ColumnElement[bool], but: str | None = None) -> None:
+    """Raise Conflict where a domain (None: what is in no domain) has another of this name, among the rows that meet
+    `where`. The transaction is serialisable, so what is not there now will not be there at its end."""
+    statement = sa.select(table.c.id).where(table.c.name == name, table.c.domain_id == domain_id, *where)
     found = tx.scalar(statement.where(table.c.id != but) if but else statement)
     if found:
         noun = table.name.removeprefix("identity_").removesuffix("s")
-        where = f" at domain ID {domain_id}" if domain_id else ""
-        raise Conflict(f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {name}{where}.")
+        place = f" at domain ID {domain_id}" if domain_id else ""
+        raise Conflict(f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {name}{place}.")

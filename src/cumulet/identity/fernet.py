@@ -19,8 +19,12 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ..kernel import files
 
-_HEX = re.compile(r"[0-9a-f]{32}")
-METHODS = ("password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "oauth2_credential")
+_HEX = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
+METHODS = (
+    "password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "oauth2_credential", "saml2", "openid",
+)  # fmt: skip
+VOUCHED = ("mapped", "saml2", "openid")
+"""Of the methods, those by an identity provider's word."""
 KEEP = 3
 """Keys that stay after a rotation, the staged one among them."""
 
@@ -38,6 +42,14 @@ class BadToken(Exception):
     """A text that no key of ours sealed, or that holds something else than claims."""
 
 
+class Federated(msgspec.Struct, frozen=True):
+    """Who vouched for a token's user, and the groups they said the user is in."""
+
+    provider_id: str
+    protocol_id: str
+    group_ids: list[str]
+
+
 class Claims(msgspec.Struct, frozen=True):
     """What a token says. Times are microseconds since 1970 UTC; `audit` is the token's own id and its chain's."""
 
@@ -52,6 +64,7 @@ class Claims(msgspec.Struct, frozen=True):
     access_token_id: str | None = None
     thumbprint: str | None = None
     """The certificate without which the token is good for nothing."""
+    federated: Federated | None = None
 
 
 class _Held(t.NamedTuple):
@@ -186,6 +199,9 @@ class _Sealed(msgspec.Struct, array_like=True):
     credential: bytes
     access: bytes = b"t"
     thumbprint: bytes = b"t"
+    provider: bytes = b"t"
+    protocol: bytes = b"t"
+    groups: list[bytes] = []
 
 
 _pack = msgspec.msgpack.Encoder()
@@ -196,11 +212,13 @@ VERSION = 1
 def issue(keys: Repository, claims: Claims) -> str:
     """The token of these claims."""
     kind, target = claims.scope
+    federated = claims.federated or Federated("", "", [])
     sealed = _Sealed(
         VERSION, sum(1 << METHODS.index(method) for method in claims.methods), _short(claims.user_id), kind, _short(target),
         claims.issued, claims.expires, [base64.urlsafe_b64decode(one + "==") for one in claims.audit],
         _short(claims.trust_id or ""), _short(claims.app_credential_id or ""), _short(claims.access_token_id or ""),
         _short(claims.thumbprint or ""),
+        _short(federated.provider_id), _short(federated.protocol_id), [_short(id) for id in federated.group_ids],
     )  # fmt: skip
     return keys.seal(_pack.encode(sealed))
 
@@ -213,10 +231,13 @@ def read(keys: Repository, token: str) -> Claims:
         raise BadToken from None
     if sealed.version != VERSION or not sealed.audit:
         raise BadToken
+    provider = _long(sealed.provider)
+    federated = Federated(provider, _long(sealed.protocol), [_long(id) for id in sealed.groups]) if provider else None
     return Claims(
         [method for bit, method in enumerate(METHODS) if sealed.methods >> bit & 1], _long(sealed.user),
         (sealed.kind, _long(sealed.target)), sealed.issued, sealed.expires, [audit_id(one) for one in sealed.audit],
         _long(sealed.trust) or None, _long(sealed.credential) or None, _long(sealed.access) or None, _long(sealed.thumbprint) or None,
+        federated,
     )  # fmt: skip
 
 
@@ -226,7 +247,7 @@ def audit_id(random: bytes) -> str:
 
 
 def _short(id: str) -> bytes:
-    """An id of 32 hex digits as `h` and its 16 bytes, another as `t` and its text."""
+    """An id of 32 or 64 hex digits as `h` and its bytes, another as `t` and its text."""
     return b"h" + bytes.fromhex(id) if _HEX.fullmatch(id) else b"t" + id.encode()
 
 

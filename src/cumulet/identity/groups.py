@@ -15,9 +15,11 @@ from . import SCOPES, api, epoch, users
 from .attributes import Id, Name, Text, given, same_id, taken
 from .entities import find, once, shown
 from .listing import listed, of_own_domain
+from .memberships import ends, ids_of_user, memberships
+from .times import iso
 from .tree import DEFAULT_DOMAIN, find_domain
 
-# -- tables --------------------------------------------------------------------------------------------------------
+# -- table ---------------------------------------------------------------------------------------------------------
 
 groups = table(
     "identity_groups",
@@ -29,13 +31,6 @@ groups = table(
         ("domain_id", "name"): "Conflict occurred attempting to store group - Duplicate entry found with name {name} at "
         "domain ID {domain_id}."
     },
-)
-
-memberships = table(
-    "identity_memberships",
-    sa.Column("group_id", sa.String(64), sa.ForeignKey("identity_groups.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), primary_key=True, index=True),
-    id=False,
 )
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -155,9 +150,10 @@ def index_users(tx: Tx, request: Request, group_id: str) -> Page:
 def index_of_user(tx: Tx, request: Request, user_id: str) -> Page:
     """List the groups that a user is in."""
     users.find_user(tx, user_id)
-    inside = groups.c.id.in_(sa.select(memberships.c.group_id).where(memberships.c.user_id == user_id))
-    where = [inside, *of_own_domain(request, groups)]
-    return listed(tx, request, groups, lambda row: view(request, row), ("name",), *where)
+    where = [groups.c.id.in_(ids_of_user(user_id)), *of_own_domain(request, groups)]
+    until = ends(tx, user_id)
+    shown_with_end = lambda row: view(request, row) | {"membership_expires_at": iso(until.get(row.id), zone="")}
+    return listed(tx, request, groups, shown_with_end, ("name",), *where)
 
 
 @api.op("PUT", "/groups/{group_id}/users/{user_id}", policy=ADD, target=target, status=204, errors=(404,))
@@ -172,8 +168,8 @@ def add_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
 @api.op("GET", "/groups/{group_id}/users/{user_id}", policy=CHECK, target=target, status=204, errors=(404,))
 def check_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     """Check whether a user is in a group."""
-    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
-    if tx.get(memberships, **pair) is None:
+    find_group(tx, group_id)
+    if group_id not in tx.execute(ids_of_user(users.find_user(tx, user_id).id)).scalars().all():
         raise _not_inside(group_id, user_id)
 
 

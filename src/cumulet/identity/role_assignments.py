@@ -12,8 +12,9 @@ from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
 from . import SCOPES, api, implied_roles, tree
 from .assignments import assignments, names_of
-from .groups import groups, memberships
+from .groups import groups
 from .listing import asked, flag
+from .memberships import ids_of_user, pairs_of
 from .roles import roles
 from .users import users
 
@@ -110,9 +111,8 @@ def _sources(tx: Tx, wanted: Wanted) -> list[Row]:
     """The given assignments that the answer may come from."""
     a, where = assignments.c, []
     if wanted.user_id:
-        in_groups = sa.select(memberships.c.group_id).where(memberships.c.user_id == wanted.user_id)
         theirs = a.user_id == wanted.user_id
-        where.append(sa.or_(theirs, a.group_id.in_(in_groups)) if wanted.effective else theirs)
+        where.append(sa.or_(theirs, a.group_id.in_(ids_of_user(wanted.user_id))) if wanted.effective else theirs)
     if wanted.group_id:
         where.append(a.group_id == wanted.group_id)
     if wanted.role_id and not wanted.effective:
@@ -177,7 +177,7 @@ class _Implied:
 
 def _members(tx: Tx, group_ids: set[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in tx.all(sa.select(memberships).where(memberships.c.group_id.in_(group_ids)).order_by(memberships.c.user_id)):
+    for row in tx.all(pairs_of(group_ids)):
         found.setdefault(row.group_id, []).append(row.user_id)
     return found
 

@@ -43,12 +43,13 @@ class Latest(t.Generic[Key, Value]):
 
 
 class Known:
-    """What a token came to at an epoch. `body` is what clients are shown of it, without the catalog, once anyone asked."""
+    """What a token came to at an epoch, and, in microseconds since 1970, until when: then a membership in a group ends. `body` is
+    what clients are shown of it, without the catalog, once anyone asked."""
 
-    __slots__ = ("body", "context", "epoch", "resolved")
+    __slots__ = ("body", "context", "epoch", "resolved", "until")
 
-    def __init__(self, epoch: float, resolved: Resolved, context: Context):
-        self.epoch, self.resolved, self.context = epoch, resolved, context
+    def __init__(self, epoch: float, until: float, resolved: Resolved, context: Context):
+        self.epoch, self.until, self.resolved, self.context = epoch, until, resolved, context
         self.body: dict[str, t.Any] | None = None
 
 

@@ -11,13 +11,15 @@ import sqlalchemy as sa
 
 from ..kernel import clock, ids
 from ..kernel.config import SecurityCompliance
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import Once, Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, epoch, password_rules
 from .attributes import Id, Name, Text, given, same_id, taken
 from .entities import find, once, shown
+from .federation import names
+from .federation.names import Federated
 from .listing import listed, of_own_domain
 from .passwords import LONGEST
 from .state import state
@@ -42,12 +44,15 @@ users = table(
     sa.Column("valid_from", sa.DateTime, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
-    unique={
-        ("domain_id", "name"): "Conflict occurred attempting to store user - Duplicate entry found with name {name} at "
-        "domain ID {domain_id}."
-    },
-)
-"""`valid_from`: tokens issued before are worthless, for the user changed their password or was disabled since.
+    sa.Column("shadow", sa.Boolean, nullable=False, server_default=sa.false()),
+    once=(Once(
+        ("domain_id", "name"),
+        "Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.",
+        {"shadow": False},
+    ),),
+)  # fmt: skip
+"""`shadow`: an identity provider brought the user, who logs in there; several may have one name.
+`valid_from`: tokens issued before are worthless, for the user changed their password or was disabled since.
 `password_chosen_at`: none where an administrator set the password. `last_active_on`: the day of the last login by password."""
 
 old_passwords = table(
@@ -82,6 +87,7 @@ class UserCreate(OpenBody):
     enabled: bool = True
     password: Password | None = None
     options: Options = msgspec.field(default_factory=Options)
+    federated: list[Federated] = []
 
 
 class UserUpdate(OpenBody):
@@ -92,6 +98,7 @@ class UserUpdate(OpenBody):
     enabled: bool | UnsetType = UNSET
     password: Password | None | UnsetType = UNSET
     options: Options | UnsetType = UNSET
+    federated: list[Federated] | UnsetType = UNSET
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -140,21 +147,20 @@ async def create(request: Request, body: dict[str, t.Any]) -> dict:
     if fields.password is not None:
         password_rules.check_strength(fields.password, rules)
     hashed = await _hash(request, fields.password)
-    row = await request.runtime.db.write(lambda tx: _insert(tx, fields, extra, domain_id, hashed, rules))
-    return view(request, row)
+    return await request.runtime.db.write(lambda tx: whole(tx, request, _insert(tx, fields, extra, domain_id, hashed, rules)))
 
 
 @api.op("GET", "/users", policy=LIST, target=_own_domain, reply="users")
 def index(tx: Tx, request: Request) -> Page:
     """List users; with a token for a domain, that domain's alone."""
-    where = [*of_own_domain(request, users), *expiring(request)]
+    where = [*of_own_domain(request, users), *expiring(request), *names.asked_for(request, users.c.id)]
     return listed(tx, request, users, lambda row: view(request, row), ("domain_id", "enabled", "name"), *where)
 
 
 @api.op("GET", "/users/{user_id}", policy=GET, target=target, reply="user", errors=(404,))
 def show(tx: Tx, request: Request, user_id: str) -> dict:
-    """Show a user."""
-    return view(request, find_user(tx, user_id))
+    """Show a user, with the ids by which identity providers know them."""
+    return whole(tx, request, find_user(tx, user_id))
 
 
 @api.op("PATCH", "/users/{user_id}", policy=UPDATE, target=target, wrap="user", errors=(404, 409))
@@ -167,8 +173,7 @@ async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
     if fields.password is not UNSET:
         password_rules.check_strength(fields.password, rules)
         hashed = await _hash(request, fields.password)
-    row = await request.runtime.db.write(lambda tx: _change(tx, user_id, fields, extra, hashed, rules))
-    return view(request, row)
+    return await request.runtime.db.write(lambda tx: whole(tx, request, _change(tx, user_id, fields, extra, hashed, rules)))
 
 
 @api.op("DELETE", "/users/{user_id}", policy=DELETE, target=target, status=204, errors=(404,))
@@ -183,6 +188,11 @@ def delete(tx: Tx, request: Request, user_id: str) -> None:
 
 def find_user(tx: Tx, id: str) -> Row:
     return find(tx, users, id, "user")
+
+
+def whole(tx: Tx, request: Request, row: Row) -> dict:
+    federated = names.of_user(tx, row.id)
+    return view(request, row) | ({"federated": federated} if federated else {})
 
 
 def view(request: Request, row: Row) -> dict:
@@ -262,22 +272,26 @@ def _insert(tx: Tx, fields: UserCreate, extra: dict, domain_id: str, hashed: str
     _check_default_project(tx, fields.default_project_id)
     options = given(fields.options)
     expires = password_rules.expiry(options, rules, own=False) if hashed else None
-    return tx.insert(
+    row = tx.insert(
         users, id=ids.new_hex(), name=fields.name, domain_id=domain_id, default_project_id=fields.default_project_id,
         description=fields.description, enabled=fields.enabled, password_hash=hashed, valid_from=clock.now(),
         password_expires_at=expires, options=options, extra=extra,
     )  # fmt: skip
+    names.set_all(tx, row.id, fields.federated)
+    return row
 
 
 def _change(tx: Tx, user_id: str, fields: UserUpdate, extra: dict, hashed: str | None | UnsetType, rules: SecurityCompliance) -> Row:
     row = find_user(tx, user_id)
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
-    values = given(fields, "password", "domain_id", "options")
+    values = given(fields, "password", "domain_id", "options", "federated")
     if values.get("default_project_id"):
         _check_default_project(tx, values["default_project_id"])
-    if "name" in values:
-        once(tx, users, values["name"], row.domain_id, but=row.id)
+    if "name" in values and not row.shadow:
+        once(tx, users, values["name"], row.domain_id, users.c.shadow.is_(False), but=row.id)
+    if fields.federated:
+        names.set_all(tx, row.id, fields.federated)
     if fields.options is not UNSET:
         options = row.options | given(fields.options)
         values["options"] = {name: value for name, value in options.items() if value is not None}

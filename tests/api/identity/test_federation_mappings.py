@@ -54,7 +54,7 @@ def test_a_mapping(admin):
          "Additional properties are not allowed ('more' was unexpected)\n"
          "{'type': 'a', 'any_one_of': ['x'], 'not_any_of': ['x']} is not valid under any of the given schemas"),
         ({"rules": PROJECTS}, "Additional properties are not allowed ('domain' was unexpected)"),
-        ({"rules": PROJECTS, "schema_version": "9"}, "'9' is not one of ['1.0', '2.0']"),
+        ({"rules": PROJECTS, "schema_version": "9"}, "'9' is not one of ['1.0', '2.0', '3.0']"),
         ({"rules": [RULES[0] | {"remote": [{"type": "UserName"}]}]},
          "Local section in mapping refers to a remote match that doesn't exist (e.g. {0} in a local section)."),
     ],

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from cumulet.identity.federation.rule_schema import LARGEST, SCHEMAS, check, errors
+from cumulet.identity.federation.json_schema import errors
+from cumulet.identity.federation.rule_schema import LARGEST, SCHEMAS, check
 from cumulet.identity.federation.rules import ASSERTION, Mapped, RuleError, evaluate, fill, names
 
 DEFAULT = {"name": "Default"}
@@ -49,6 +50,22 @@ def test_a_user_and_a_group():
 def test_a_local_user():
     user = {"name": "{0}", "type": "local", "domain": {"id": "default"}}
     assert made({"user": user}, {"type": "UserName"}).user == {"name": "bob", "type": "local", "domain": {"id": "default"}}
+
+
+def test_projects_as_json():
+    project = {"name": "a;b", "roles": [{"name": "member"}]}
+    fixed, domain = {"name": "{0}", "roles": []}, {"id": "d"}
+    for text in ("{1}", "1"):
+        local = {"projects": [fixed], "projects_json": text, "domain": domain}
+        mapped = made(local, [{"type": "UserName"}, {"type": "P"}], WHO | {"P": json.dumps([project])}, "3.0")
+        assert mapped.projects == [fixed | {"name": "bob", "domain": domain}, project | {"domain": domain}]
+    kept = lambda text, version="3.0": check({"rules": [RULE | {"local": [{"projects_json": text}]}], "schema_version": version})
+    assert kept("{0}") == "3.0"
+    for wrong in ("x", "{0}{1}", "{7}", "", "{0" * 100):
+        with pytest.raises(RuleError):
+            kept(wrong)
+    with pytest.raises(RuleError, match="'projects_json' was unexpected"):
+        kept("{0}", "2.0")
 
 
 def test_conditions_that_ask():
@@ -169,7 +186,7 @@ RULE = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "UserName"}]}
         ({"rules": [RULE | {"local": [{"projects": [{"name": "p"}]}]}]}, "'roles' is a required property"),
         ({"rules": [RULE | {"local": [{"projects": [{"name": "p", "roles": [], "domain": {}}]}]}]}, "('domain' was unexpected)"),
         ({"rules": [RULE | {"local": [{"group": {"name": "g"}}]}]}, "is not valid under any of the given schemas"),
-        ({"rules": [RULE], "schema_version": "4.0"}, "'4.0' is not one of ['1.0', '2.0']"),
+        ({"rules": [RULE], "schema_version": "4.0"}, "'4.0' is not one of ['1.0', '2.0', '3.0']"),
         ({"rules": [RULE], "schema_version": 2}, "2 is not one of"),
         ({"rules": [RULE | {"remote": [{"type": "x", "any_one_of": [1]}]}]}, "1 is not of type 'string'"),
         ({"rules": [RULE | {"remote": [{"type": "x", "whitelist": ["(a"], "regex": True}]}]}, "'(a' is no regular expression: missing )"),

@@ -8,34 +8,17 @@ import msgspec
 import sqlalchemy as sa
 
 from ...kernel import ids
-from ...kernel.db import Row, Tx, table
-from ...kernel.errors import BadRequest, Conflict
+from ...kernel.db import Row, Tx
+from ...kernel.errors import BadRequest, Conflict, Forbidden
 from ...kernel.http import Body, Page, Request
 from ...kernel.http.wire import UNSET, UnsetType
-from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api
+from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch, memberships
 from ..attributes import Id, Text, check_chosen_id, given
 from ..entities import find, shown
 from ..listing import listed
 from ..tree import find_domain, projects
-
-# -- tables --------------------------------------------------------------------------------------------------------
-
-identity_providers = table(
-    "identity_providers",
-    sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("enabled", sa.Boolean, nullable=False),
-    sa.Column("description", sa.Text),
-    sa.Column("authorization_ttl", sa.Integer),
-)
-"""`domain_id`: where the users are that it vouches for. `authorization_ttl`: for how many minutes they stay in the groups
-that it said they are in."""
-
-remote_ids = table(
-    "identity_remote_ids",
-    sa.Column("remote_id", sa.String(255), primary_key=True),
-    sa.Column("provider_id", sa.String(64), sa.ForeignKey("identity_providers.id", ondelete="CASCADE"), nullable=False, index=True),
-    id=False,
-)
+from . import shadows
+from .tables import identity_providers, remote_ids
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +84,8 @@ def show(tx: Tx, request: Request, idp_id: str) -> dict:
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="identity_provider", errors=(404, 409))
 def update(tx: Tx, request: Request, idp_id: str, body: ProviderUpdate) -> dict:
-    """Change an identity provider. Its domain stays. Remote ids that are given take the place of all that it had."""
+    """Change an identity provider. Its domain stays. Remote ids that are given take the place of all that it had. While it is
+    disabled, the tokens that were got through it are no good."""
     row = find_provider(tx, idp_id)
     values = given(body, "remote_ids")
     if not values and body.remote_ids is UNSET:
@@ -109,13 +93,17 @@ def update(tx: Tx, request: Request, idp_id: str, body: ProviderUpdate) -> dict:
     tx.update(identity_providers, row.id, **values)
     if body.remote_ids is not UNSET:
         _set_remote_ids(tx, row.id, body.remote_ids)
+    if body.authorization_ttl is not UNSET:
+        memberships.change_ttl(tx, row.id, body.authorization_ttl or 0)
+    epoch.bump(tx)
     return show(tx, request, idp_id)
 
 
 @api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, idp_id: str) -> None:
-    """Delete an identity provider with its protocols. Its domain stays."""
-    tx.delete(identity_providers, id=find_provider(tx, idp_id).id)
+    """Delete an identity provider with its protocols, and the users that it alone vouched for. Its domain stays."""
+    with shadows.without_orphans(tx, idp_id):
+        tx.delete(identity_providers, id=find_provider(tx, idp_id).id)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -123,6 +111,14 @@ def delete(tx: Tx, request: Request, idp_id: str) -> None:
 
 def find_provider(tx: Tx, id: str) -> Row:
     return find(tx, identity_providers, id, "Identity Provider")
+
+
+def enabled_provider(tx: Tx, id: str) -> Row:
+    """A provider whose word counts. Raises NotFound, or Forbidden for one that is disabled."""
+    row = find_provider(tx, id)
+    if not row.enabled:
+        raise Forbidden(f"Identity Provider {id} is disabled")
+    return row
 
 
 def _own_domain(tx: Tx, idp_id: str) -> str:

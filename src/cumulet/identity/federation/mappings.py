@@ -57,27 +57,27 @@ def index(tx: Tx, request: Request) -> Page:
 @api.op("GET", ONE, policy=GET, reply="mapping", errors=(404,))
 def show(tx: Tx, request: Request, mapping_id: str) -> dict:
     """Show a mapping."""
-    return _view(request, _find(tx, mapping_id))
+    return _view(request, find_mapping(tx, mapping_id))
 
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="mapping", errors=(404,))
 def update(tx: Tx, request: Request, mapping_id: str, body: dict[str, t.Any]) -> dict:
     """Give a mapping other rules; they are of schema version 1.0, where the request does not say which."""
     values = _checked(body)
-    tx.update(mappings, _find(tx, mapping_id).id, **values)
+    tx.update(mappings, find_mapping(tx, mapping_id).id, **values)
     return show(tx, request, mapping_id)
 
 
 @api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, mapping_id: str) -> None:
     """Delete a mapping. A protocol that goes by it lets nobody in until there is one of this name again."""
-    tx.delete(mappings, id=_find(tx, mapping_id).id)
+    tx.delete(mappings, id=find_mapping(tx, mapping_id).id)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _find(tx: Tx, id: str) -> Row:
+def find_mapping(tx: Tx, id: str) -> Row:
     return find(tx, mappings, id, "mapping")
 
 

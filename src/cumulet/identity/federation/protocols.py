@@ -5,30 +5,18 @@ from __future__ import annotations
 import typing as t
 
 import msgspec
-import sqlalchemy as sa
 
-from ...kernel.db import Row, Tx, table
+from ...kernel.db import Row, Tx
 from ...kernel.errors import BadRequest, Conflict, NotFound
 from ...kernel.http import Body, Page, Request
 from ...kernel.http.wire import UNSET, UnsetType
 from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api
 from ..attributes import check_chosen_id, given
 from ..entities import shown
+from . import shadows
 from .identity_providers import find_provider
 from .mappings import mappings
-
-# -- table ---------------------------------------------------------------------------------------------------------
-
-protocols = table(
-    "identity_protocols",
-    sa.Column("provider_id", sa.String(64), sa.ForeignKey("identity_providers.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("mapping_id", sa.String(64), nullable=False),
-    sa.Column("remote_id_attribute", sa.String(64)),
-    id=False,
-)
-"""`remote_id_attribute`: the attribute that says which of its remote ids a provider speaks as. A mapping may be deleted
-while a protocol names it, and made again."""
+from .tables import protocols
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -81,29 +69,30 @@ def index(tx: Tx, request: Request, idp_id: str) -> Page:
 @api.op("GET", ONE, policy=GET, reply="protocol", errors=(404,))
 def show(tx: Tx, request: Request, idp_id: str, protocol_id: str) -> dict:
     """Show a protocol of an identity provider."""
-    return _view(request, _find(tx, idp_id, protocol_id))
+    return _view(request, find_protocol(tx, idp_id, protocol_id))
 
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="protocol", errors=(404,))
 def update(tx: Tx, request: Request, idp_id: str, protocol_id: str, body: ProtocolUpdate) -> dict:
     """Have a protocol go by another mapping."""
     _check_mapping(tx, body.mapping_id)
-    row = _find(tx, idp_id, protocol_id)
+    row = find_protocol(tx, idp_id, protocol_id)
     tx.update(protocols, {"provider_id": row.provider_id, "id": row.id}, **given(body))
     return show(tx, request, idp_id, protocol_id)
 
 
 @api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, idp_id: str, protocol_id: str) -> None:
-    """Delete a protocol of an identity provider."""
-    row = _find(tx, idp_id, protocol_id)
-    tx.delete(protocols, provider_id=row.provider_id, id=row.id)
+    """Delete a protocol of an identity provider, and the users whom nobody else vouched for."""
+    row = find_protocol(tx, idp_id, protocol_id)
+    with shadows.without_orphans(tx, row.provider_id, row.id):
+        tx.delete(protocols, provider_id=row.provider_id, id=row.id)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _find(tx: Tx, idp_id: str, protocol_id: str) -> Row:
+def find_protocol(tx: Tx, idp_id: str, protocol_id: str) -> Row:
     row = tx.get(protocols, provider_id=idp_id, id=protocol_id)
     if row is None:
         raise NotFound(f"Could not find federated protocol {protocol_id} for Identity Provider: {idp_id}.")

@@ -3,7 +3,8 @@
 A rule has a remote part, what the assertion has to say, and a local part, what follows from it. `{0}` in a text of the
 local part stands for what the first of the remote part's conditions let through, `{1}` for the second's, and so on;
 conditions that only ask (any_one_of, not_any_of) are not counted. The language is that of the Identity API's federation,
-schema versions 1.0 and 2.0; in the second, users and projects without a domain of their own are in the local part's.
+schema versions 1.0 to 3.0. From 2.0 on, users and projects without a domain of their own are in the local part's. In 3.0 an
+assertion may have projects as JSON too, and what a user no longer has there is taken away (by whoever applies the outcome).
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import json
 import re
 import typing as t
 
+from .json_schema import PROJECTS, Json, errors
 from .patterns import pattern
 
-VERSIONS = ("1.0", "2.0")
+VERSIONS = ("1.0", "2.0", "3.0")
 ASSERTION, TEXT = 32_768, 1_024
 """The most characters: of an assertion (a web server takes no more in headers), and of a text with what it stands for."""
-Json = dict[str, t.Any]
 Matches = list[list[str]]
 
 
@@ -89,6 +90,8 @@ def _hits(values: list[str], wanted: list[str], regex: bool) -> dict[str, None]:
 
 LISTS = {"groups", "group_ids"}
 """Texts that stand for several names."""
+PROJECTS_JSON = "projects_json"
+"""A text that refers to projects with their roles, as JSON."""
 PIECE = re.compile(r"\{\{|\}\}|\{([0-9]{1,4})\}|[{}]")
 
 
@@ -132,12 +135,37 @@ def _literal(text: str) -> list[str]:
     return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else [text]
 
 
+def referred(text: str, matches: Matches) -> str:
+    """What `{0}` or `0` refers to, whole: a semicolon in it parts no values. Raises RuleError."""
+    whole = re.fullmatch(r"\{?([0-9]{1,4})\}?", text)
+    if whole is None:
+        raise RuleError(f"{text[:80]!r} does not refer to a part of the assertion, as {{0}} does")
+    return ";".join(match(int(whole[1]), matches))
+
+
+def _projects(text: str, matches: Matches) -> list[Json]:
+    told = referred(text, matches)
+    try:
+        found = json.loads(told)
+    except (ValueError, RecursionError):
+        raise RuleError("The projects of the assertion are not told as JSON") from None
+    if wrong := sorted(errors(found, PROJECTS)):
+        raise RuleError("\n".join(wrong))
+    return found
+
+
 def _filled(local: t.Any, matches: Matches) -> t.Any:
     if isinstance(local, dict):
-        return {key: names(value, matches) if key in LISTS else _filled(value, matches) for key, value in local.items()}
+        return {key: _value(key, value, matches) for key, value in local.items()}
     if isinstance(local, list):
         return [_filled(one, matches) for one in local]
     return fill(local, matches)
+
+
+def _value(key: str, value: t.Any, matches: Matches) -> t.Any:
+    if key in LISTS:
+        return names(value, matches)
+    return _projects(value, matches) if key == PROJECTS_JSON else _filled(value, matches)
 
 
 # -- what comes of all that apply ----------------------------------------------------------------------------------
@@ -155,9 +183,10 @@ def _together(found: list[Json], *, inherits: bool) -> Mapped:
         if "id" in local.get("group", {}):
             group_ids.append(local["group"]["id"])
         groups += _named_groups(local)
-        projects = local.get("projects", projects)
-        if inherits and "projects" in local:
-            projects = [project | {"domain": project.get("domain") or local.get("domain")} for project in projects]
+        if not local.keys().isdisjoint({"projects", PROJECTS_JSON}):
+            projects = [*local.get("projects", []), *local.get(PROJECTS_JSON, [])]
+            if inherits:
+                projects = [project | {"domain": project.get("domain") or local.get("domain")} for project in projects]
     if inherits and not user.get("domain"):
         user["domain"] = found[-1].get("domain")
     return Mapped(user, list(dict.fromkeys(group_ids)), _once(groups), projects)

@@ -53,6 +53,14 @@ class ByProxy(OpenBody):
     """Nothing: who it is, a trusted proxy says in a header."""
 
 
+class ByFederation(OpenBody):
+    """A token that an identity provider's word was good for. The word itself goes to OS-FEDERATION's own path."""
+
+    id: t.Annotated[str, msgspec.Meta(max_length=8192)] | None = None
+    identity_provider: Short | None = None
+    protocol: Short | None = None
+
+
 class Identity(OpenBody):
     methods: list[str]
     password: ByPassword | None = None
@@ -61,6 +69,9 @@ class Identity(OpenBody):
     oauth1: dict | None = None
     totp: ByPasscode | None = None
     external: ByProxy | None = None
+    mapped: ByFederation | None = None
+    saml2: ByFederation | None = None
+    openid: ByFederation | None = None
 
 
 class NamedProject(OpenBody):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from ...kernel import clock
 from ...kernel.auth.context import Context
 from ...kernel.db import Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
-from .. import access_rules, certificates, epoch
+from .. import access_rules, certificates, epoch, memberships, times, trusts
 from ..fernet import BadToken
 from ..state import Known, State, state
 from . import kinds
@@ -43,13 +46,14 @@ def _check_bound(request: Request, thumbprint: str | None) -> None:
 def lookup(held: State, tx: Tx, token: str) -> Known:
     """What a token means, however old it is. Raises BadToken for what is none, Unauthorized for one that is no good.
 
-    What was worked out before holds as long as nothing changed that tokens depend on, which one row tells.
+    What was worked out before holds as long as nothing changed that tokens depend on, which one row tells, and no membership
+    in a group ended.
     """
     at = epoch.current(tx)
     known = held.tokens.get(token)
-    if known is None or known.epoch != at:
+    if known is None or known.epoch != at or known.until <= times.micros(clock.now()):
         resolved = resolve(tx, kinds.read(held, token))
-        known = Known(at, resolved, context_of(tx, resolved, token))
+        known = Known(at, _until(tx, resolved), resolved, context_of(tx, resolved, token))
         held.tokens.put(token, known)
     return known
 
@@ -69,6 +73,13 @@ def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:
     return known
 
 
+def _until(tx: Tx, resolved: Resolved) -> float:
+    """When the roles of a token may become fewer by themselves: those of its user, or of whoever lends them."""
+    lender = trusts.original_trustor(tx, resolved.trust) if resolved.trust is not None else resolved.claims.user_id
+    end = memberships.next_end(tx, [resolved.claims.user_id, lender])
+    return math.inf if end is None else times.micros(end)
+
+
 def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:
     """A token's meaning as policy and handlers see it."""
     project, domain = resolved.project, resolved.domain if resolved.scope == "d" else None
@@ -79,6 +90,7 @@ def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:
         "token_roles": [{"id": role.id, "name": role.name} for role in resolved.roles],
         "access_token_id": resolved.claims.access_token_id,
         "bound": resolved.claims.thumbprint is not None,
+        "group_ids": resolved.claims.federated.group_ids if resolved.claims.federated else [],
         "restricted": credential is not None and not credential.unrestricted,
         "access_rules": access_rules.of_credentials(tx, [credential.id])[credential.id] if credential else [],
         "token.domain.id": domain.id if domain else None,

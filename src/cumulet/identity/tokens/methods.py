@@ -24,11 +24,22 @@ from ..password_rules import locked
 from ..state import State, state
 from ..users import users
 from . import totp
-from .body import Auth, ByApplicationCredential, ByPasscode, ByPassword, ByProxy, ByToken, NamedDomain, NamedProject, NamedUser
+from .body import (
+    Auth,
+    ByApplicationCredential,
+    ByFederation,
+    ByPasscode,
+    ByPassword,
+    ByProxy,
+    ByToken,
+    NamedDomain,
+    NamedProject,
+    NamedUser,
+)  # fmt: skip
 from .caller import good
 from .resolve import Resolved, denied
 
-SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp", "external")
+SUPPORTED = ("password", "token", "application_credential", "oauth1", "totp", "external", "mapped", "saml2", "openid")
 
 
 class Found(t.NamedTuple):
@@ -103,7 +114,8 @@ def named_in_domain(tx: Tx, table: sa.Table, named: NamedUser | NamedProject, no
     if named.domain is None:
         raise expecting("domain", noun)
     domain = named_domain(tx, named.domain)
-    return domain and tx.get(table, domain_id=domain.id, name=named.name)
+    logs_in_here = {"shadow": False} if table is users else {}
+    return domain and tx.get(table, domain_id=domain.id, name=named.name, **logs_in_here)
 
 
 def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
@@ -117,7 +129,9 @@ def named_domain(tx: Tx, named: NamedDomain) -> Row | None:
 
 def _found(tx: Tx, request: Request, part: t.Any) -> Found:
     if isinstance(part, ByToken):
-        return _by_token(tx, state(request.runtime), part)
+        return _by_token(tx, state(request.runtime), part.id)
+    if isinstance(part, ByFederation):
+        return _by_federation(tx, state(request.runtime), part)
     if isinstance(part, ByPassword):
         return _by_password(tx, request, part)
     if isinstance(part, ByPasscode):
@@ -136,8 +150,20 @@ def _by_password(tx: Tx, request: Request, part: ByPassword) -> Found:
     return Found(user.id if user else None, part.user.password, user.password_hash if user and may_try else None)
 
 
-def _by_token(tx: Tx, held: State, part: ByToken) -> Found:
-    resolved = good(held, tx, part.id).resolved
+def _by_federation(tx: Tx, held: State, part: ByFederation) -> Found:
+    if part.id is None:
+        for name in ("identity_provider", "protocol"):
+            if getattr(part, name) is None:
+                raise expecting(name, "mapped")
+        raise denied()
+    found = _by_token(tx, held, part.id)
+    if found.claims is None or found.claims.federated is None:
+        raise denied()
+    return found
+
+
+def _by_token(tx: Tx, held: State, token: str) -> Found:
+    resolved = good(held, tx, token).resolved
     _refuse_delegated(resolved)
     return Found(resolved.claims.user_id, claims=resolved.claims)
 

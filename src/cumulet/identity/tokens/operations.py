@@ -169,4 +169,4 @@ def _claims(request: Request, user_id: str, used: list[str], where: Where, trust
     if before is not None:
         audit.append(before.audit[-1])
     of = [one.id if one else None for one in (trust, credential, access)]
-    return Claims(used, user_id, where, now, min(ends), audit, *of)
+    return Claims(used, user_id, where, now, min(ends), audit, *of, federated=before.federated if before else None)

@@ -20,12 +20,11 @@ def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
     claims = resolved.claims
     body: dict[str, t.Any] = {
         "methods": claims.methods,
-        "user": {"id": resolved.user.id, "name": resolved.user.name, "domain": _named(resolved.user_domain),
-                 "password_expires_at": times.iso(resolved.user.password_expires_at, zone="")},
+        "user": {"id": resolved.user.id, "name": resolved.user.name, "domain": _named(resolved.user_domain)} | _of_user(resolved),
         "audit_ids": claims.audit,
         "expires_at": times.iso(times.moment(claims.expires)),
         "issued_at": times.iso(times.moment(claims.issued)),
-    }  # fmt: skip
+    }
     body |= _scope(resolved)
     if resolved.trust is not None:
         body["OS-TRUST:trust"] = _trust(resolved.trust)
@@ -47,6 +46,17 @@ def answer(tx: Tx, request: Request, token: str, resolved: Resolved, body: dict[
         body = body | {"catalog": catalog_of(tx, state(request.runtime), project_id, resolved.user.id)}
     headers = {"X-Subject-Token": token, "Vary": "X-Auth-Token"}
     return Reply(msgspec.Raw(msgspec.json.encode({"token": body})), headers=headers)
+
+
+def _of_user(resolved: Resolved) -> dict:
+    """Who vouched for the user, or, of one who logged in here, until when their password is good."""
+    federated = resolved.claims.federated
+    if federated is None:
+        return {"password_expires_at": times.iso(resolved.user.password_expires_at, zone="")}
+    groups = [{"id": id} for id in federated.group_ids]
+    return {
+        "OS-FEDERATION": {"groups": groups, "identity_provider": {"id": federated.provider_id}, "protocol": {"id": federated.protocol_id}}
+    }
 
 
 def _scope(resolved: Resolved) -> dict:

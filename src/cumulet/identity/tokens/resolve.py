@@ -9,6 +9,7 @@ from ...kernel import clock
 from ...kernel.db import Row, Tx
 from ...kernel.errors import ApiError, Unauthorized
 from .. import application_credentials, assignments, oauth_access_tokens, times, tree, trusts
+from ..federation.identity_providers import enabled_provider
 from ..fernet import Claims
 from ..revocations import is_revoked
 from ..users import find_user
@@ -73,6 +74,8 @@ def enabled_project(tx: Tx, id: str) -> tuple[Row, Row]:
 
 
 def _resolve(tx: Tx, claims: Claims) -> Resolved:
+    if claims.federated is not None:
+        enabled_provider(tx, claims.federated.provider_id)
     user, user_domain = _valid_user(tx, claims.user_id, claims)
     kind, target = claims.scope
     project = domain = trust = credential = access_token = None
@@ -93,7 +96,7 @@ def _resolve(tx: Tx, claims: Claims) -> Resolved:
         granted = {role.id for role in assignments.effective(tx, set(access_token.role_ids))}
         roles = _allowed(tx, claims.user_id, access_token.project_id, granted)
     else:
-        roles = _own(tx, claims.user_id, kind, target)
+        roles = _own(tx, claims, kind, target)
     return Resolved(claims, user, user_domain, project, domain, roles, trust, credential, access_token)
 
 
@@ -112,12 +115,13 @@ def _enabled_domain(tx: Tx, id: str) -> Row:
     return domain
 
 
-def _own(tx: Tx, user_id: str, kind: str, target: str) -> list[Row]:
-    """The user's own roles where the token is for; without any it is no good."""
+def _own(tx: Tx, claims: Claims, kind: str, target: str) -> list[Row]:
+    """The user's own roles where the token is for, and those of the groups that it says they are in; without any it is no good."""
     if kind == "u":
         return []
     on: dict[str, assignments.Kind] = {"p": "project", "d": "domain", "s": "system"}
-    return _some(assignments.roles_on(tx, user_id, on[kind], None if kind == "s" else target))
+    groups = claims.federated.group_ids if claims.federated else []
+    return _some(assignments.roles_on(tx, claims.user_id, on[kind], None if kind == "s" else target, groups))
 
 
 def _lent(tx: Tx, trust: Row) -> list[Row]:

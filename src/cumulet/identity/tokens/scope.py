@@ -1,4 +1,5 @@
-"""What a token is to be for: what the request says, else the user's default project, else nothing."""
+"""What a token is to be for: what the request says, else the user's default project (save with an identity provider's
+word), else nothing."""
 
 from __future__ import annotations
 
@@ -28,14 +29,15 @@ def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Ro
     if isinstance(auth.scope, str) or (auth.scope is not None and auth.scope.unscoped is not None):
         return UNSCOPED, None
     if auth.scope is None:
-        return _default(tx, user), None
+        federated = any(one.claims is not None and one.claims.federated is not None for one in found)
+        return UNSCOPED if federated else default(tx, user), None
     if auth.scope.system is None and auth.scope.trust is None and any(one.claims and one.claims.scope[0] == "s" for one in found):
         action = "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed."
         raise Forbidden(f"You are not authorized to perform the requested action: {action}.")
     return _asked(tx, auth.scope)
 
 
-def _default(tx: Tx, user: Row) -> Where:
+def default(tx: Tx, user: Row) -> Where:
     """The user's default project, where they have a role on it; else the token is for nothing."""
     project = tx.get(tree.projects, id=user.default_project_id) if user.default_project_id else None
     if project is None or not project.enabled or not assignments.roles_on(tx, user.id, "project", project.id):

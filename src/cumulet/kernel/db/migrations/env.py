@@ -6,6 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 from alembic import context
+from sqlalchemy import event
 
 from cumulet.kernel.db import metadata
 from cumulet.kernel.db.engine import create_engine
@@ -20,6 +21,8 @@ def _plain(kind: str, item: object, _: object) -> str | t.Literal[False]:
 
 def run() -> None:
     engine = create_engine(context.config.attributes["url"])
+    if engine.dialect.name == "sqlite":  # a table that is changed is made anew there, and nothing is to follow the old one
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
     with engine.begin() as connection:  # on SQLite too all steps happen or none
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(6782)"))  # two processes that start at once
