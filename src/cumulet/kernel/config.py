@@ -49,6 +49,36 @@ class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             raise ValueError(f"password_regex is no regular expression: {error}") from None
 
 
+class OpenIdProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenID provider whose word on who somebody is counts, and what this cloud is to it."""
+
+    identity_provider: t.Annotated[str, doc("Id of the identity provider.", min_length=1)]
+    protocol: t.Annotated[str, doc("Id of its protocol.", min_length=1)] = "openid"
+    issuer: t.Annotated[
+        str,
+        doc("Its issuer URL, below which `/.well-known/openid-configuration` is; https, save on this machine.",
+            pattern=r"^(https://[^/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/[^?#]*)?$"),
+    ]  # fmt: skip
+    client_id: t.Annotated[str, doc("What this cloud is called there.", min_length=1)]
+    client_secret_file: t.Annotated[
+        str, doc("File, readable by nobody else (0600), with this cloud's secret there; empty: it has none. Relative to `data`.")
+    ] = ""
+    audiences: t.Annotated[list[str], doc("Whom else tokens may be meant for that clients bring, beside `client_id`.")] = []
+    scopes: t.Annotated[str, doc("What is asked for when somebody logs in with a browser.")] = "openid email profile"
+
+
+class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose word on who somebody is counts, and who is told of it."""
+
+    trusted_dashboards: t.Annotated[
+        list[str], doc("URLs of dashboards to which a browser may bring a token, as https://HOST/auth/websso/.")
+    ] = []
+    openid: t.Annotated[list[OpenIdProvider], doc("Tables, one an OpenID provider, as federation.md tells them.")] = []
+
+    def openid_of(self, identity_provider: str, protocol: str) -> OpenIdProvider | None:
+        return next((one for one in self.openid if (one.identity_provider, one.protocol) == (identity_provider, protocol)), None)
+
+
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Every setting of a cloud."""
 
@@ -88,6 +118,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     security_compliance: t.Annotated[SecurityCompliance, doc("A table: what is asked of users' passwords and of who logs in.")] = (
         SecurityCompliance()
     )
+    federation: t.Annotated[Federation, doc("A table: identity providers and dashboards.")] = Federation()
     bcrypt_rounds: t.Annotated[int, doc("Work factor of password hashes (power of two).", ge=4, le=18)] = 12
     limit_model: t.Annotated[
         t.Literal["flat", "strict_two_level"],
@@ -171,15 +202,23 @@ def _convert(values: dict[str, t.Any], source: str) -> Config:
 
 def reference() -> str:
     """Every setting as a Markdown table; those in a table of settings have its name before theirs."""
-    return "\n".join(["| setting | default | what it is for |", "| --- | --- | --- |", *_lines(Config(), "")]) + "\n"
+    return "\n".join(["| setting | default | what it is for |", "| --- | --- | --- |", *_lines(Config, "")]) + "\n"
 
 
-def _lines(defaults: msgspec.Struct, prefix: str) -> t.Iterator[str]:
-    hints = t.get_type_hints(type(defaults), include_extras=True)
-    for field in defaults.__struct_fields__:
-        meta = next(m for m in hints[field].__metadata__ if isinstance(m, msgspec.Meta))
-        default = getattr(defaults, field)
-        table = isinstance(default, msgspec.Struct)
-        yield f"| `{prefix}{field}` | {'' if table else f'`{default!r}`'} | {meta.description} |"
-        if table:
-            yield from _lines(default, f"{prefix}{field}.")
+def _lines(table: type[msgspec.Struct], prefix: str) -> t.Iterator[str]:
+    hints = t.get_type_hints(table, include_extras=True)
+    for field in msgspec.structs.fields(table):
+        kind, *metas = t.get_args(hints[field.name])
+        description = next(meta.description for meta in metas if isinstance(meta, msgspec.Meta))
+        inner = t.get_args(kind)[0] if t.get_origin(kind) is list else kind
+        table_of = inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
+        yield f"| `{prefix}{field.name}` | {'' if table_of else _default(field)} | {description} |"
+        if table_of:
+            yield from _lines(table_of, f"{prefix}{field.name}{'[]' if inner is not kind else ''}.")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return f"`{value!r}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,25 @@ def test_a_variable_has_a_table_as_json():
             load(None, {"CUMULET_SIMULATED": text})
 
 
+OPENID = {"identity_provider": "acme", "client_id": "cloud", "issuer": "https://acme.example/realms/x"}
+
+
+def test_openid_providers(tmp_path: Path):
+    path = tmp_path / "cumulet.toml"
+    path.write_text("[[federation.openid]]\n" + "".join(f"{name} = {value!r}\n" for name, value in OPENID.items()))
+    known = load(path, {}).federation
+    assert known.openid_of("acme", "openid") == known.openid[0] and known.openid[0].issuer == OPENID["issuer"]
+    assert known.openid_of("acme", "other") is known.openid_of("other", "openid") is None
+    for issuer, good in (("http://localhost:8080/x", True), ("http://[::1]", True), ("http://127.0.0.1:1", True), ("http://acme.example", False),
+                         ("http://localhost.evil.example", False), ("https://a@b", False), ("https://a?b", False), ("ftp://a", False)):  # fmt: skip
+        told = {"CUMULET_FEDERATION": json.dumps({"openid": [OPENID | {"issuer": issuer}]})}
+        if good:
+            assert load(None, told).federation.openid[0].issuer == issuer
+        else:
+            with pytest.raises(ConfigError, match="issuer"):
+                load(None, told)
+
+
 def test_addresses_follow_from_settings():
     assert Config(listen="1.2.3.4:80").url == "http://1.2.3.4:80"
     assert Config(public_url="https://cloud.example/").url == "https://cloud.example"
@@ -59,5 +79,6 @@ def test_the_reference_has_a_line_for_every_setting():
     lines = reference().splitlines()
     names = [line.split("`")[1] for line in lines[2:]]
     assert [name for name in names if "." not in name] == list(Config.__struct_fields__)
+    assert {"federation.trusted_dashboards", "federation.openid[].issuer"} < set(names)
     assert {f"security_compliance.{name}" for name in SecurityCompliance.__struct_fields__} < set(names)
     assert all(line.rstrip("| ").endswith(".") for line in lines[2:]), "each is told in a sentence"
