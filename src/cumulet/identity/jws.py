@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.types import Options
 
 from ..kernel import files
-from .fernet import KEEP, BadToken, Claims, Kind, NoKeys
+from .fernet import KEEP, BadToken, Claims, Federated, Kind, NoKeys
 
 ALGORITHM = "ES256"
 UNTIMED: Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
@@ -122,6 +122,8 @@ def _numbers(directory: Path) -> list[int]:
 NAMED = {"user_id": "sub", "issued": "iat", "expires": "exp", "audit": "openstack_audit_ids", "app_credential_id": "openstack_app_cred_id"}
 """Names of claims that are not `openstack_` and the claim's own."""
 SCOPES: dict[Kind, str] = {"p": "openstack_project_id", "d": "openstack_domain_id", "s": "openstack_system"}
+FEDERATED = ("openstack_idp_id", "openstack_protocol_id", "openstack_group_ids")
+"""Who vouched for the user, by which protocol, and the groups that the user is in by that."""
 SECOND = 1_000_000
 
 
@@ -135,8 +137,10 @@ def issue(keys: SigningKeys, claims: Claims, roles: list[str] | None) -> str:
     Raises NoKeys."""
     kind, target = claims.scope
     said = msgspec.to_builtins(claims) | {"issued": _seconds(claims.issued), "expires": _seconds(claims.expires), "roles": roles}
-    del said["scope"]
+    del said["scope"], said["federated"]
     payload = {NAMED.get(name, f"openstack_{name}"): value for name, value in said.items() if value is not None}
+    if federated := claims.federated:
+        payload |= dict(zip(FEDERATED, (federated.provider_id, federated.protocol_id, federated.group_ids), strict=True))
     return keys.sign(payload | ({SCOPES[kind]: target} if kind in SCOPES else {}))
 
 
@@ -147,8 +151,9 @@ def read(keys: SigningKeys, token: str) -> Claims:
     said: dict[str, t.Any] = {name: payload.get(NAMED.get(name, f"openstack_{name}")) for name in Claims.__struct_fields__}
     try:
         times = {name: round(said[name] * SECOND) for name in ("issued", "expires")}
-        claims = msgspec.convert(said | times | {"scope": scope}, Claims)
-    except (TypeError, ValueError, OverflowError, msgspec.ValidationError):
+        vouched = [payload[name] for name in FEDERATED] if FEDERATED[0] in payload else None
+        claims = msgspec.convert(said | times | {"scope": scope, "federated": vouched and Federated(*vouched)}, Claims)
+    except (LookupError, TypeError, ValueError, OverflowError, msgspec.ValidationError):
         raise BadToken from None
     if not claims.audit:
         raise BadToken

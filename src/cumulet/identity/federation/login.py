@@ -16,6 +16,7 @@ from ..groups import groups
 from ..tokens import receipts
 from ..tokens.body import NamedDomain, NamedUser
 from ..tokens.methods import enough, named_domain, named_in_domain
+from ..tokens.operations import issue
 from ..tokens.resolve import denied, enabled_user
 from ..tokens.scope import UNSCOPED, default
 from ..users import users
