@@ -98,7 +98,7 @@ def test_the_payload_has_upstreams_names_and_the_answer_is_what_validation_tells
 
 CLAIMS = Claims(
     ["password", "token"], "u" * 32, ("p", "p" * 32), 1_700_000_000_123_457, 1_700_000_060_999_999,
-    [fernet.audit_id(bytes(16)), fernet.audit_id(b"\xff" * 16)], "t", "c", "x", "T" * 44,
+    [fernet.audit_id(bytes(16)), fernet.audit_id(b"\xff" * 16)], "t", "c", "x", "T" * 44, fernet.Federated("idp", "openid", ["2" * 32, "g"]),
 )  # fmt: skip
 
 

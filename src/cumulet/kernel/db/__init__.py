@@ -1,7 +1,7 @@
 """State: explicit SQL on SQLite or PostgreSQL, one transaction at a time."""
 
-from .engine import Database
+from .engine import Await, Database
 from .tables import Once, metadata, table
 from .transaction import Row, Tx
 
-__all__ = ["Database", "Once", "Row", "Tx", "metadata", "table"]
+__all__ = ["Await", "Database", "Once", "Row", "Tx", "metadata", "table"]

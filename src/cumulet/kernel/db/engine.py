@@ -24,6 +24,17 @@ from .turns import Turns
 Result = t.TypeVar("Result")
 POOL = 8
 ATTEMPTS = 12
+AWAITS = 12
+"""For how many things one transaction may have to wait before it."""
+
+
+class Await(Exception):
+    """Raised inside a transaction that needs something from outside first. It is taken back, `wait` is awaited while none is
+    open, and then it is run anew."""
+
+    def __init__(self, wait: t.Callable[[], t.Awaitable[None]]):
+        super().__init__("a transaction that nobody awaits cannot wait for what is outside")
+        self.wait = wait
 
 
 class Database:
@@ -73,11 +84,19 @@ class Database:
 
     async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
         """Run `fn` in a writing transaction, in the write lane."""
-        return await asyncio.get_running_loop().run_in_executor(self._writers, self.transact, fn, True)
+        return await self._awaiting(self._writers, fn, True)
 
     async def read(self, fn: t.Callable[[Tx], Result]) -> Result:
         """Run `fn` in a transaction that only reads."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.transact, fn, False)
+        return await self._awaiting(self._readers, fn, False)
+
+    async def _awaiting(self, lane: cf.Executor, fn: t.Callable[[Tx], Result], write: bool) -> Result:
+        for _ in range(AWAITS):
+            try:
+                return await asyncio.get_running_loop().run_in_executor(lane, self.transact, fn, write)
+            except Await as needed:
+                await needed.wait()
+        raise Unavailable(f"What the request needs from outside was never there all at once, tried {AWAITS} times. Try again.")
 
     def _options(self, write: bool) -> dict[str, t.Any]:
         if self.embedded:
