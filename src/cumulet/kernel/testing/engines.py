@@ -1,4 +1,4 @@
-"""PostgreSQL and RabbitMQ for the tests: from the system's packages, on ports of their own, gone with the test run."""
+"""PostgreSQL, RabbitMQ and OpenLDAP for the tests: from the system's packages, on ports of their own, gone with the test run."""
 
 from __future__ import annotations
 
@@ -56,6 +56,68 @@ def rabbitmq() -> t.Iterator[str]:
         _quiet(["epmd", "-port", environment["ERL_EPMD_PORT"], "-kill"], user)
 
 
+class Slapd:
+    """An OpenLDAP server for one suffix, with these entries (LDIF). It lets everyone check their password, those who are in read
+    all but passwords, and gives 500 entries at once at most. certificate: files of certificate and key, for TLS."""
+
+    def __init__(self, root: Path, user: str | None, suffix: str, entries: str, certificate: tuple[Path, Path] | None):
+        self.suffix, self.port = suffix, free_port()
+        self.url = f"ldap://127.0.0.1:{self.port}"
+        self.admin, self.password = f"cn=admin,{suffix}", secrets.token_hex(8)
+        self._root, self._user = root, user
+        self._running = contextlib.ExitStack()
+        (root / "db").mkdir()
+        self._write("entries.ldif", entries)
+        kept = [Path(shutil.copy(file, root)) for file in certificate or ()]
+        self._write("slapd.conf", self._configuration(kept))
+        # A copy, for some systems let the program in its own place read nothing but its own files.
+        self._program = Path(shutil.copy(_newest("/usr/sbin/slapd", "slapd"), root / "slapd"))
+        for path in root.iterdir():
+            if user:
+                shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
+        (root / "slapadd").symlink_to("slapd")
+        _check([root / "slapadd", "-q", "-f", root / "slapd.conf", "-l", root / "entries.ldif"], user)
+
+    def start(self) -> None:
+        argv = [self._program, "-d", "0", "-h", self.url, "-f", self._root / "slapd.conf"]
+        self._process = self._running.enter_context(_running(argv, self._root / "log", self._user, self.port))
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self._running.close()
+
+    def stop(self) -> None:
+        self._running.close()
+
+    def _write(self, name: str, text: str) -> None:
+        (self._root / name).touch(0o600)
+        (self._root / name).write_text(text)
+
+    def _configuration(self, certificate: list[Path]) -> str:
+        schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in ("core", "cosine", "inetorgperson", "nis"))
+        tls = "TLSCertificateFile {}\nTLSCertificateKeyFile {}\n".format(*certificate) if certificate else ""
+        # Binding without a password is let in as nobody here, as many servers do: whoever asks has to refuse it.
+        return (
+            f"{schemas}{tls}modulepath /usr/lib/ldap\nmoduleload back_mdb\nallow bind_anon_cred\n"
+            f'database mdb\nsuffix "{self.suffix}"\nrootdn "{self.admin}"\nrootpw {self.password}\ndirectory {self._root}/db\n'
+            "dbnosync\nindex objectClass,uid,cn,member,memberUid eq\nsizelimit size.soft=500 size.hard=500 size.prtotal=unlimited\n"
+            "access to attrs=userPassword by anonymous auth by * none\naccess to * by users read by * none\n"
+        )
+
+
+@contextlib.contextmanager
+def slapd(suffix: str, entries: str, certificate: tuple[Path, Path] | None = None) -> t.Iterator[Slapd]:
+    """An OpenLDAP server that runs."""
+    with _directory("openldap") as (root, user):
+        server = Slapd(root, user, suffix, entries, certificate)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
@@ -79,7 +141,7 @@ def _directory(user: str) -> t.Iterator[tuple[Path, str | None]]:
 @contextlib.contextmanager
 def _running(
     argv: t.Sequence[t.Any], log: Path, user: str | None, port: int, environment: dict[str, str] | None = None
-) -> t.Iterator[None]:
+) -> t.Iterator[subprocess.Popen]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(a) for a in argv],
@@ -92,7 +154,7 @@ def _running(
         )
     try:
         _until(lambda: process.poll() is None and _listens(port), Path(str(argv[0])).name, log, process)
-        yield
+        yield process
     finally:
         process.terminate()
         try:
