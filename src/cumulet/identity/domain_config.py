@@ -1,55 +1,27 @@
-"""Domain configuration: options of a domain's own identity driver, kept for whoever sets them and sealed where they
-are secrets. Nothing in Cumulet goes by them: the users of every domain are in its own database."""
+"""Domain configuration: which driver a domain's users and groups are by, and its options, sealed where they are secrets.
+`domain_drivers` goes by them."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import msgspec
-import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx, table
-from ..kernel.errors import Forbidden, NotFound
+from ..kernel.db import Row, Tx
+from ..kernel.errors import Conflict, Forbidden, NotFound
 from ..kernel.http import Reply, Request
-from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api
+from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api, domain_drivers, mirror
 from .credentials import seal
+from .domain_drivers import domain_options
+from .drivers import ldap_options
 from .tree import DEFAULT_DOMAIN, find_domain
-
-# -- table ---------------------------------------------------------------------------------------------------------
-
-domain_options = table(
-    "identity_domain_options",
-    sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("group", sa.String(64), primary_key=True),
-    sa.Column("option", sa.String(64), primary_key=True),
-    sa.Column("value", sa.JSON, nullable=False),
-    id=False,
-)
-"""`value` of a sensitive option is a text: its JSON, sealed as credentials are."""
 
 # -- options -------------------------------------------------------------------------------------------------------
 
-DEFAULTS: dict[str, dict[str, t.Any]] = {
-    "identity": {"driver": "sql", "list_limit": None},
-    "ldap": {
-        "url": "ldap://localhost", "user": None, "suffix": "cn=example,cn=com", "query_scope": "one", "page_size": 0,
-        "alias_dereferencing": "default", "debug_level": None, "chase_referrals": None,
-        "user_tree_dn": None, "user_filter": None, "user_objectclass": "inetOrgPerson", "user_id_attribute": "cn",
-        "user_name_attribute": "sn", "user_mail_attribute": "mail", "user_description_attribute": "description",
-        "user_pass_attribute": "userPassword", "user_enabled_attribute": "enabled", "user_enabled_invert": False,
-        "user_enabled_mask": 0, "user_enabled_default": "True", "user_attribute_ignore": ["default_project_id"],
-        "user_default_project_id_attribute": None, "user_enabled_emulation": False, "user_enabled_emulation_dn": None,
-        "user_enabled_emulation_use_group_config": False, "user_additional_attribute_mapping": [],
-        "group_tree_dn": None, "group_filter": None, "group_objectclass": "groupOfNames", "group_id_attribute": "cn",
-        "group_name_attribute": "ou", "group_members_are_ids": False, "group_member_attribute": "member",
-        "group_desc_attribute": "description", "group_attribute_ignore": [], "group_additional_attribute_mapping": [],
-        "tls_cacertfile": None, "tls_cacertdir": None, "use_tls": False, "tls_req_cert": "demand",
-        "use_pool": True, "pool_size": 10, "pool_retry_max": 3, "pool_retry_delay": 0.1, "pool_connection_timeout": -1,
-        "pool_connection_lifetime": 600, "use_auth_pool": True, "auth_pool_size": 100, "auth_pool_connection_lifetime": 60,
-    },
-}  # fmt: skip
+DEFAULTS: dict[str, dict[str, t.Any]] = {"identity": {"driver": "sql", "list_limit": None}, "ldap": ldap_options.DEFAULTS}
 """The options that may be set and shown, with the values that the real service has where nobody set them."""
-SENSITIVE = {("ldap", "password")}
+SENSITIVE = {("ldap", ldap_options.SECRET)}
 """Options that may be set and are never shown."""
 COMPLIANCE = ("password_regex", "password_regex_description")
 """What users may know of the demands on their passwords."""
@@ -71,13 +43,14 @@ GROUP = ALL + "/{group}"
 OPTION = GROUP + "/{option}"
 
 
-@api.op("PUT", ALL, policy=CREATE, wrap="config", status=201, errors=(200, 404))
+@api.op("PUT", ALL, policy=CREATE, wrap="config", status=201, errors=(200, 404, 409))
 def create(tx: Tx, request: Request, domain_id: str, body: Config) -> Reply:
     """Set a domain's configuration, in place of any that it has."""
     find_domain(tx, domain_id)
     _check(body)
-    before = tx.delete(domain_options, domain_id=domain_id)
-    _set(tx, request, domain_id, body)
+    with _switching(tx, domain_id):
+        before = tx.delete(domain_options, domain_id=domain_id)
+        _set(tx, request, domain_id, body)
     return Reply(_shown(_rows(tx, domain_id)), 200 if before else 201)
 
 
@@ -93,9 +66,9 @@ def show(tx: Tx, request: Request, domain_id: str, group: str | None = None, opt
     return config[group] if group and option else config
 
 
-@api.op("PATCH", ALL, policy=UPDATE, wrap="config", errors=(404,))
-@api.op("PATCH", GROUP, policy=UPDATE, wrap="config", errors=(404,))
-@api.op("PATCH", OPTION, policy=UPDATE, wrap="config", errors=(404,))
+@api.op("PATCH", ALL, policy=UPDATE, wrap="config", errors=(404, 409))
+@api.op("PATCH", GROUP, policy=UPDATE, wrap="config", errors=(404, 409))
+@api.op("PATCH", OPTION, policy=UPDATE, wrap="config", errors=(404, 409))
 def update(tx: Tx, request: Request, domain_id: str, body: Config, group: str | None = None, option: str | None = None) -> dict:
     """Change a domain's configuration, or a group or an option of it.
 
@@ -108,19 +81,21 @@ def update(tx: Tx, request: Request, domain_id: str, body: Config, group: str | 
         _check_narrow(config, group, option)
         if not _rows(tx, domain_id, group, option):
             raise _missing(domain_id, group, option)
-    _set(tx, request, domain_id, config)
+    with _switching(tx, domain_id):
+        _set(tx, request, domain_id, config)
     return _shown(_rows(tx, domain_id))
 
 
-@api.op("DELETE", ALL, policy=DELETE, status=204, errors=(404,))
-@api.op("DELETE", GROUP, policy=DELETE, status=204, errors=(404,))
-@api.op("DELETE", OPTION, policy=DELETE, status=204, errors=(404,))
+@api.op("DELETE", ALL, policy=DELETE, status=204, errors=(404, 409))
+@api.op("DELETE", GROUP, policy=DELETE, status=204, errors=(404, 409))
+@api.op("DELETE", OPTION, policy=DELETE, status=204, errors=(404, 409))
 def delete(tx: Tx, request: Request, domain_id: str, group: str | None = None, option: str | None = None) -> None:
     """Delete a domain's configuration, or a group or an option of it."""
     find_domain(tx, domain_id)
     _check_known(group, option)
-    if not tx.delete(domain_options, **_where(domain_id, group, option)) and group is not None:
-        raise _missing(domain_id, group, option)
+    with _switching(tx, domain_id):
+        if not tx.delete(domain_options, **_where(domain_id, group, option)) and group is not None:
+            raise _missing(domain_id, group, option)
 
 
 @api.op("GET", ALL + "/security_compliance", policy=GET_COMPLIANCE, reply="config", errors=(404,))
@@ -153,6 +128,20 @@ def show_default(tx: Tx, request: Request, group: str | None = None, option: str
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _switching(tx: Tx, domain_id: str) -> t.Iterator[None]:
+    """What is done inside may give a domain another driver. To a directory, a domain comes without users or groups of its own:
+    nobody could see them any more, or log in as one of them. Raises Conflict. What a directory said is for that directory alone."""
+    before = domain_drivers.driver_of(tx, domain_id)
+    yield
+    after = domain_drivers.driver_of(tx, domain_id)
+    if after == before:
+        return
+    if after != "sql" and (own := mirror.own(tx, domain_id)):
+        raise Conflict(f"Domain {domain_id} has {own} users and groups in the database: delete them before it gets the driver {after}.")
+    mirror.hide(tx, domain_id)
 
 
 def _where(domain_id: str, group: str | None, option: str | None) -> dict[str, str]:

@@ -13,9 +13,11 @@ from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, epoch, users
 from .attributes import Id, Name, Text, given, same_id, taken
-from .entities import find, once, shown
+from .domain_drivers import check_new, check_same, check_writable
+from .entities import find, missing, once, shown
 from .listing import listed, of_own_domain
 from .memberships import ends, ids_of_user, memberships
+from .state import state
 from .times import iso
 from .tree import DEFAULT_DOMAIN, find_domain
 
@@ -27,11 +29,15 @@ groups = table(
     sa.Column("domain_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
+    sa.Column("local_id", sa.String(255)),
+    sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),
     unique={
         ("domain_id", "name"): "Conflict occurred attempting to store group - Duplicate entry found with name {name} at "
         "domain ID {domain_id}."
     },
 )
+
+"""`local_id` and `gone` are as a user's."""
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -77,7 +83,8 @@ ADD = api.rule("identity:add_user_to_group", WRITE + AND_USER, "Add a user to a 
 def target(tx: Tx, request: Request, group_id: str, user_id: str | None = None, **_: str) -> dict:
     """A group, and a user where the path names one, for policy."""
     row = tx.get(groups, id=group_id)
-    found = {} if row is None else {"target.group.id": row.id, "target.group.domain_id": row.domain_id}
+    state(request.runtime).directories.ask_group(row)
+    found = {} if row is None or row.gone else {"target.group.id": row.id, "target.group.domain_id": row.domain_id}
     return found | (users.target(tx, request, user_id) if user_id else {})
 
 
@@ -97,6 +104,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     domain_id = fields.domain_id or request.context.domain_id or DEFAULT_DOMAIN
     request.enforce(CREATE, {"target.group.domain_id": fields.domain_id})
     find_domain(tx, domain_id)
+    check_new(tx, domain_id)
     row = tx.insert(groups, id=ids.new_hex(), name=fields.name, domain_id=domain_id, description=fields.description or "", extra=extra)
     return view(request, row)
 
@@ -104,7 +112,9 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
 @api.op("GET", "/groups", policy=LIST, target=_own_domain, reply="groups")
 def index(tx: Tx, request: Request) -> Page:
     """List groups; with a token for a domain, that domain's alone."""
-    return listed(tx, request, groups, lambda row: view(request, row), ("domain_id", "name"), *of_own_domain(request, groups))
+    users.ask_directory(tx, request, "group")
+    where = [groups.c.gone.is_(False), *of_own_domain(request, groups)]
+    return listed(tx, request, groups, lambda row: view(request, row), ("domain_id", "name"), *where)
 
 
 @api.op("GET", "/groups/{group_id}", policy=GET, target=target, reply="group", errors=(404,))
@@ -117,6 +127,7 @@ def show(tx: Tx, request: Request, group_id: str) -> dict:
 def update(tx: Tx, request: Request, group_id: str, body: dict[str, t.Any]) -> dict:
     """Change a group."""
     row = find_group(tx, group_id)
+    check_writable(row)
     same_id(body, group_id, "group")
     fields, extra = taken(body, GroupUpdate, "group")
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
@@ -133,14 +144,16 @@ def update(tx: Tx, request: Request, group_id: str, body: dict[str, t.Any]) -> d
 @api.op("DELETE", "/groups/{group_id}", policy=DELETE, target=_there, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, group_id: str) -> None:
     """Delete a group with its assignments; its users stay."""
-    tx.delete(groups, id=find_group(tx, group_id).id)
+    row = find_group(tx, group_id)
+    check_writable(row)
+    tx.delete(groups, id=row.id)
     epoch.bump(tx)
 
 
 @api.op("GET", "/groups/{group_id}/users", policy=LIST_USERS, target=target, reply="users", errors=(404,))
 def index_users(tx: Tx, request: Request, group_id: str) -> Page:
     """List the users in a group."""
-    find_group(tx, group_id)
+    state(request.runtime).directories.ask_members([find_group(tx, group_id)])
     inside = users.users.c.id.in_(sa.select(memberships.c.user_id).where(memberships.c.group_id == group_id))
     where = [inside, *of_own_domain(request, users.users), *users.expiring(request)]
     return listed(tx, request, users.users, lambda row: users.view(request, row), ("domain_id", "enabled", "name"), *where)
@@ -159,7 +172,7 @@ def index_of_user(tx: Tx, request: Request, user_id: str) -> Page:
 @api.op("PUT", "/groups/{group_id}/users/{user_id}", policy=ADD, target=target, status=204, errors=(404,))
 def add_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     """Add a user to a group."""
-    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
+    pair = _pair(tx, group_id, user_id, write=True)
     if tx.get(memberships, **pair) is None:
         tx.insert(memberships, **pair)
         epoch.bump(tx)
@@ -168,15 +181,15 @@ def add_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
 @api.op("GET", "/groups/{group_id}/users/{user_id}", policy=CHECK, target=target, status=204, errors=(404,))
 def check_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     """Check whether a user is in a group."""
-    find_group(tx, group_id)
-    if group_id not in tx.execute(ids_of_user(users.find_user(tx, user_id).id)).scalars().all():
+    pair = _pair(tx, group_id, user_id)
+    if group_id not in tx.execute(ids_of_user(pair["user_id"])).scalars().all():
         raise _not_inside(group_id, user_id)
 
 
 @api.op("DELETE", "/groups/{group_id}/users/{user_id}", policy=REMOVE, target=target, status=204, errors=(404,))
 def remove_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     """Remove a user from a group."""
-    pair = {"group_id": find_group(tx, group_id).id, "user_id": users.find_user(tx, user_id).id}
+    pair = _pair(tx, group_id, user_id, write=True)
     if not tx.delete(memberships, **pair):
         raise _not_inside(group_id, user_id)
     epoch.bump(tx)
@@ -186,7 +199,19 @@ def remove_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
 
 
 def find_group(tx: Tx, id: str) -> Row:
-    return find(tx, groups, id, "group")
+    row = find(tx, groups, id, "group")
+    if row.gone:
+        raise missing("group", id)
+    return row
+
+
+def _pair(tx: Tx, group_id: str, user_id: str, *, write: bool = False) -> dict[str, str]:
+    """A membership. Raises Forbidden for one that there cannot be, and to write one that is a directory's."""
+    group, user = find_group(tx, group_id), users.find_user(tx, user_id)
+    check_same(group, user)
+    if write:
+        check_writable(group)
+    return {"group_id": group.id, "user_id": user.id}
 
 
 def view(request: Request, row: Row) -> dict:

@@ -13,6 +13,7 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, Unauthorized
 from ..kernel.http import OpenBody, Request
 from . import api, epoch, password_rules
+from .domain_drivers import read_only
 from .state import state
 from .users import Password, new_password, note_failure, note_login, old_passwords, users
 
@@ -27,7 +28,7 @@ class PasswordChange(OpenBody):
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-@api.op("POST", "/users/{user_id}/password", policy=None, wrap="user", status=204, errors=(401,))
+@api.op("POST", "/users/{user_id}/password", policy=None, wrap="user", status=204, errors=(401, 403))
 async def change_password(request: Request, user_id: str, body: PasswordChange) -> None:
     """Change one's own password, knowing the old one; no token is asked for.
 
@@ -36,6 +37,8 @@ async def change_password(request: Request, user_id: str, body: PasswordChange) 
     db, passwords = request.runtime.db, state(request.runtime).passwords
     rules = request.runtime.config.security_compliance
     row = await db.read(lambda tx: tx.get(users, id=user_id))
+    if row is not None and row.local_id is not None:
+        await _refuse(request, row, body.original_password)
     may_try = row is not None and not password_rules.locked(row, rules)
     right = await passwords.check(body.original_password, row.password_hash if row and may_try else None)
     if may_try and not right:
@@ -55,6 +58,13 @@ async def change_password(request: Request, user_id: str, body: PasswordChange) 
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
+
+
+async def _refuse(request: Request, row: Row, password: str) -> t.NoReturn:
+    """A directory's user changes their password there. Raises Unauthorized where they do not know it, Forbidden where they do."""
+    if row.gone or not row.enabled or not await state(request.runtime).directories.right(row.domain_id, row.local_id, password):
+        raise _denied()
+    raise read_only()
 
 
 def _denied() -> Unauthorized:

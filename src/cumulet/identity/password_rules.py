@@ -25,8 +25,8 @@ def lockable(user: Row, rules: SecurityCompliance) -> bool:
 
 
 def idle(user: Row, rules: SecurityCompliance) -> bool:
-    """Whether a user has not logged in with their password for so long that they are disabled."""
-    if not rules.disable_user_account_days_inactive or user.options.get("ignore_user_inactivity"):
+    """Whether a user has not logged in with their password for so long that they are disabled. A directory has rules of its own."""
+    if not rules.disable_user_account_days_inactive or user.local_id is not None or user.options.get("ignore_user_inactivity"):
         return False
     last = user.last_active_on or user.created_at.date()
     return (clock.now().date() - last).days >= rules.disable_user_account_days_inactive

@@ -16,6 +16,7 @@ from .groups import groups
 from .listing import asked, flag
 from .memberships import ids_of_user, pairs_of
 from .roles import roles
+from .state import state
 from .users import users
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -64,6 +65,8 @@ def index(tx: Tx, request: Request) -> Page:
     """List assignments; `effective` puts users for groups, projects for what they inherit from, and adds implied roles."""
     wanted = _wanted(tx, request)
     rows = _sources(tx, wanted)
+    if wanted.effective:
+        _ask_directories(tx, request, wanted, rows)
     entries = _effective(tx, wanted, rows) if wanted.effective else [_given(row) for row in rows]
     entries = _in_own_domain(tx, request, entries)
     names = _Names(tx, entries) if flag(request, "include_names") else None
@@ -127,6 +130,15 @@ def _sources(tx: Tx, wanted: Wanted) -> list[Row]:
     if wanted.project_ids:
         where.append(_on_projects(wanted))
     return tx.all(sa.select(assignments).where(*where).order_by(a.created_at, a.id))
+
+
+def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Row]) -> None:
+    """Have memberships be what directories say now: those of the user asked about, or of all groups that were given something."""
+    directories = state(request.runtime).directories
+    if wanted.user_id:
+        directories.ask_user(tx.get(users, id=wanted.user_id))
+    else:
+        directories.ask_members(names_of(tx, {row.group_id for row in rows if row.group_id}, groups).values())
 
 
 def _on_projects(wanted: Wanted) -> sa.ColumnElement[bool]:

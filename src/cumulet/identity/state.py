@@ -9,6 +9,7 @@ import typing as t
 import msgspec
 
 from ..kernel.auth.context import Context
+from ..kernel.db import Row
 from ..kernel.runtime import Runtime
 from . import keys
 from .passwords import Checker
@@ -44,20 +45,24 @@ class Latest(t.Generic[Key, Value]):
 
 class Known:
     """What a token came to at an epoch, and, in microseconds since 1970, until when: then a membership in a group ends. `body` is
-    what clients are shown of it, without the catalog, once anyone asked."""
+    what clients are shown of it, without the catalog, once anyone asked; `people` are those whom it depends on and whom a
+    directory has."""
 
-    __slots__ = ("body", "context", "epoch", "resolved", "until")
+    __slots__ = ("body", "context", "epoch", "people", "resolved", "until")
 
-    def __init__(self, epoch: float, until: float, resolved: Resolved, context: Context):
-        self.epoch, self.until, self.resolved, self.context = epoch, until, resolved, context
+    def __init__(self, epoch: float, until: float, resolved: Resolved, context: Context, people: list[Row]):
+        self.epoch, self.until, self.resolved, self.context, self.people = epoch, until, resolved, context, people
         self.body: dict[str, t.Any] | None = None
 
 
 class State:
     def __init__(self, runtime: Runtime):
+        from .directories import Directories  # stands on the tables of those who ask for this state
+
         self.token_keys = keys.token_keys(runtime.config)
         self.credential_keys = keys.credential_keys(runtime.config)
         self.signing_keys = keys.signing_keys(runtime.config)
+        self.directories = Directories(runtime.db, self.credential_keys)
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)

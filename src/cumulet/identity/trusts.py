@@ -193,6 +193,15 @@ def original_trustor(tx: Tx, trust: Row) -> str:
     return trust.trustor_user_id
 
 
+def people_of(tx: Tx, id: str | None) -> set[str]:
+    """The users whom a trust goes through: who gave it, who got it, and those before them that passed it on."""
+    found: set[str] = set()
+    while id is not None and (row := tx.get(trusts, id=id)) is not None:
+        found |= {row.trustor_user_id, row.trustee_user_id}
+        id = row.redelegated_trust_id
+    return found
+
+
 def role_ids_of(tx: Tx, id: str) -> set[str]:
     return {row.role_id for row in tx.rows(trust_roles, trust_id=id)}
 

@@ -17,10 +17,11 @@ from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, epoch, password_rules
 from .attributes import Id, Name, Text, given, same_id, taken
-from .entities import find, once, shown
+from .domain_drivers import check_new, check_writable
+from .entities import find, missing, once, shown
 from .federation import names
 from .federation.names import Federated
-from .listing import listed, of_own_domain
+from .listing import asked, listed, of_own_domain
 from .passwords import LONGEST
 from .state import state
 from .times import iso, moment_told
@@ -45,6 +46,8 @@ users = table(
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("shadow", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("local_id", sa.String(255)),
+    sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),
     once=(Once(
         ("domain_id", "name"),
         "Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.",
@@ -53,7 +56,8 @@ users = table(
 )  # fmt: skip
 """`shadow`: an identity provider brought the user, who logs in there; several may have one name.
 `valid_from`: tokens issued before are worthless, for the user changed their password or was disabled since.
-`password_chosen_at`: none where an administrator set the password. `last_active_on`: the day of the last login by password."""
+`password_chosen_at`: none where an administrator set the password. `last_active_on`: the day of the last login by password.
+`local_id`: the id that the domain's directory knows the user by; such a row is written by `mirror` alone, which says what `gone` is."""
 
 old_passwords = table(
     "identity_old_passwords",
@@ -127,8 +131,9 @@ DELETE = api.rule("identity:delete_user", WRITE, "Delete a user.", scopes=SCOPES
 def target(tx: Tx, request: Request, user_id: str, **_: str) -> dict:
     """A user, for policy; of one that is not there, nothing, so that only those above all learn of it."""
     row = tx.get(users, id=user_id)
+    state(request.runtime).directories.ask_user(row)
     own = {"user_id": user_id}
-    return own if row is None else own | {"target.user.id": row.id, "target.user.domain_id": row.domain_id}
+    return own if row is None or row.gone else own | {"target.user.id": row.id, "target.user.domain_id": row.domain_id}
 
 
 def _own_domain(tx: Tx, request: Request) -> dict:
@@ -153,7 +158,8 @@ async def create(request: Request, body: dict[str, t.Any]) -> dict:
 @api.op("GET", "/users", policy=LIST, target=_own_domain, reply="users")
 def index(tx: Tx, request: Request) -> Page:
     """List users; with a token for a domain, that domain's alone."""
-    where = [*of_own_domain(request, users), *expiring(request), *names.asked_for(request, users.c.id)]
+    ask_directory(tx, request, "user")
+    where = [users.c.gone.is_(False), *of_own_domain(request, users), *expiring(request), *names.asked_for(request, users.c.id)]
     return listed(tx, request, users, lambda row: view(request, row), ("domain_id", "enabled", "name"), *where)
 
 
@@ -179,7 +185,9 @@ async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
 @api.op("DELETE", "/users/{user_id}", policy=DELETE, target=target, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, user_id: str) -> None:
     """Delete a user with their assignments, credentials and trusts."""
-    tx.delete(users, id=find_user(tx, user_id).id)
+    row = find_user(tx, user_id)
+    check_writable(row)
+    tx.delete(users, id=row.id)
     epoch.bump(tx)
 
 
@@ -187,7 +195,17 @@ def delete(tx: Tx, request: Request, user_id: str) -> None:
 
 
 def find_user(tx: Tx, id: str) -> Row:
-    return find(tx, users, id, "user")
+    row = find(tx, users, id, "user")
+    if row.gone:
+        raise missing("user", id)
+    return row
+
+
+def ask_directory(tx: Tx, request: Request, kind: t.Literal["user", "group"]) -> None:
+    """Have a list of users or groups be of what the directory says now, where the request names one domain. A list of all
+    domains is of what their directories said last."""
+    domain_id = request.context.domain_id or asked(request, "domain_id")
+    state(request.runtime).directories.ask_all(tx, kind, domain_id, asked(request, "name"))
 
 
 def whole(tx: Tx, request: Request, row: Row) -> dict:
@@ -269,6 +287,7 @@ def _check_options(options: Options | UnsetType) -> None:
 
 def _insert(tx: Tx, fields: UserCreate, extra: dict, domain_id: str, hashed: str | None, rules: SecurityCompliance) -> Row:
     find_domain(tx, domain_id)
+    check_new(tx, domain_id)
     _check_default_project(tx, fields.default_project_id)
     options = given(fields.options)
     expires = password_rules.expiry(options, rules, own=False) if hashed else None
@@ -283,6 +302,7 @@ def _insert(tx: Tx, fields: UserCreate, extra: dict, domain_id: str, hashed: str
 
 def _change(tx: Tx, user_id: str, fields: UserUpdate, extra: dict, hashed: str | None | UnsetType, rules: SecurityCompliance) -> Row:
     row = find_user(tx, user_id)
+    check_writable(row)
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
     values = given(fields, "password", "domain_id", "options", "federated")

@@ -151,7 +151,7 @@ def test_demands_on_passwords_are_for_every_user_to_read(cloud, admin, demo, dom
 
 
 def test_who_may(cloud, admin, demo, domain, path):
-    admin.put(path, {"config": CONFIG})
+    admin.put(path, {"config": CONFIG | {"identity": {"driver": "sql"}}})
     keeper = cloud.user(admin, "keeper", domain_id=domain)["id"]
     cloud.grant(admin, "admin", f"domains/{domain}/users/{keeper}")
     watcher = cloud.user(admin, "watcher")["id"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
+import sqlalchemy as sa
+
 from ...kernel import clock
 from ...kernel.auth.context import Context
-from ...kernel.db import Tx
+from ...kernel.db import Row, Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
 from .. import access_rules, certificates, epoch, memberships, times, trusts
-from ..fernet import BadToken
+from ..fernet import BadToken, Claims
 from ..state import Known, State, state
+from ..users import users
 from . import kinds
 from .resolve import Resolved, check_age, denied, resolve
 
@@ -52,10 +55,25 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     at = epoch.current(tx)
     known = held.tokens.get(token)
     if known is None or known.epoch != at or known.until <= times.micros(clock.now()):
-        resolved = resolve(tx, kinds.read(held, token))
-        known = Known(at, _until(tx, resolved), resolved, context_of(tx, resolved, token))
+        claims = kinds.read(held, token)
+        people = _of_directories(tx, claims)
+        _ask(held, people)
+        resolved = resolve(tx, claims)
+        known = Known(at, _until(tx, resolved), resolved, context_of(tx, resolved, token), people)
         held.tokens.put(token, known)
+    _ask(held, known.people)
     return known
+
+
+def _ask(held: State, people: list[Row]) -> None:
+    for user in people:
+        held.directories.ask_user(user, strict=True)
+
+
+def _of_directories(tx: Tx, claims: Claims) -> list[Row]:
+    """Those whom a token depends on and whom a directory has: its user, and everyone of its trust."""
+    ids = {claims.user_id} | trusts.people_of(tx, claims.trust_id)
+    return tx.all(sa.select(users).where(users.c.id.in_(ids), users.c.local_id.is_not(None)))
 
 
 def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:

@@ -18,6 +18,7 @@ from .. import tree
 from ..application_credentials import application_credentials
 from ..attributes import expecting
 from ..delegation import PRIMARY
+from ..domain_drivers import driver_of
 from ..fernet import METHODS, Claims
 from ..oauth_access_tokens import of_request
 from ..password_rules import locked
@@ -48,6 +49,9 @@ class Found(t.NamedTuple):
     user_id: str | None = None
     secret: str | None = None
     hashed: str | None = None
+    directory: str | None = None
+    """The domain whose directory has the user, or has not, and is asked about the password."""
+    local_id: str | None = None
     claims: Claims | None = None
     credential: Row | None = None
     access_token: Row | None = None
@@ -75,6 +79,16 @@ def find(tx: Tx, request: Request, auth: Auth) -> list[Found]:
     if not found:
         raise denied()
     return found
+
+
+def check_there(tx: Tx, request: Request, found: list[Found]) -> None:
+    """Raise Unauthorized where a directory has no longer whom it had, or cannot be asked. This comes after secrets were checked, so
+    that how long it takes tells nobody who is there."""
+    for id in {one.user_id for one in found if one.user_id}:
+        row = tx.get(users, id=id)
+        state(request.runtime).directories.ask_user(row, strict=True)
+        if row is None or row.gone:
+            raise denied()
 
 
 def check_same(found: list[Found]) -> str:
@@ -138,14 +152,33 @@ def _found(tx: Tx, request: Request, part: t.Any) -> Found:
         return _by_passcode(tx, request, part)
     if isinstance(part, ByProxy):
         return _by_proxy(tx, request)
-    return _by_credential(tx, part) if isinstance(part, ByApplicationCredential) else _by_signature(tx, request)
+    return _by_credential(tx, request, part) if isinstance(part, ByApplicationCredential) else _by_signature(tx, request)
+
+
+def _named_user(tx: Tx, request: Request, named: NamedUser) -> Row | None:
+    """The user meant. One whom a directory has is found by a name as the directory compares names."""
+    domain_id = _directory(tx, named, None)
+    if domain_id is None or named.name is None:
+        return named_in_domain(tx, users, named, "user")
+    id = state(request.runtime).directories.user_named(domain_id, named.name)
+    return tx.get(users, id=id) if id else None
+
+
+def _directory(tx: Tx, named: NamedUser, user: Row | None) -> str | None:
+    """The domain whose directory is to be asked about a user's password, or about nobody's, which takes as long."""
+    if user is not None:
+        return user.domain_id if user.local_id is not None else None
+    domain = named_domain(tx, named.domain) if named.id is None and named.domain else None
+    return domain.id if domain is not None and driver_of(tx, domain.id) != "sql" else None
 
 
 def _by_password(tx: Tx, request: Request, part: ByPassword) -> Found:
     """Of a user who is locked out, no password is the right one."""
     if part.user.password is None:
         raise expecting("password", "user")
-    user = named_in_domain(tx, users, part.user, "user")
+    user = _named_user(tx, request, part.user)
+    if directory := _directory(tx, part.user, user):
+        return Found(user.id if user else None, part.user.password, None, directory, user.local_id if user else None)
     may_try = user is not None and not locked(user, request.runtime.config.security_compliance)
     return Found(user.id if user else None, part.user.password, user.password_hash if user and may_try else None)
 
@@ -182,7 +215,7 @@ def _forbidden(action: str) -> Forbidden:
     return Forbidden(f"You are not authorized to perform the requested action: {action}.")
 
 
-def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
+def _by_credential(tx: Tx, request: Request, part: ByApplicationCredential) -> Found:
     if part.secret is None:
         raise expecting("secret", "application credential")
     if part.id is not None:
@@ -192,7 +225,7 @@ def _by_credential(tx: Tx, part: ByApplicationCredential) -> Found:
     elif part.user is None:
         raise expecting("user", "application credential")
     else:
-        user = named_in_domain(tx, users, part.user, "user")
+        user = _named_user(tx, request, part.user)
         row = user and tx.get(application_credentials, user_id=user.id, name=part.name)
     if row is None:
         return Found(None, part.secret)
@@ -207,7 +240,7 @@ def _by_signature(tx: Tx, request: Request) -> Found:
 def _by_passcode(tx: Tx, request: Request, part: ByPasscode) -> Found:
     if part.user.passcode is None:
         raise expecting("passcode", "user")
-    user = named_in_domain(tx, users, part.user, "user")
+    user = _named_user(tx, request, part.user)
     return Found(user.id if user and totp.fits(tx, request.runtime, user.id, part.user.passcode) else None)
 
 
@@ -217,5 +250,5 @@ def _by_proxy(tx: Tx, request: Request) -> Found:
     if name is None:
         raise denied()
     where = NamedDomain(name=domain) if domain is not None else NamedDomain(id=tree.DEFAULT_DOMAIN)
-    user = named_in_domain(tx, users, NamedUser(name=name, domain=where), "user")
+    user = _named_user(tx, request, NamedUser(name=name, domain=where))
     return Found(user.id if user else None)

@@ -120,8 +120,8 @@ class Issued(t.NamedTuple):
 async def _check_secrets(request: Request, found: list[methods.Found]) -> None:
     """Raise Unauthorized where a secret is not right. Wrong passwords are counted, where the rules ask for it, save those
     of users who are locked out already, or have none: for them, no password is right."""
-    checker, rules = state(request.runtime).passwords, request.runtime.config.security_compliance
-    wrong = [one for one in found if one.secret is not None and not await checker.check(one.secret, one.hashed)]
+    rules = request.runtime.config.security_compliance
+    wrong = [one for one in found if one.secret is not None and not await _right(request, one, one.secret)]
     for one in wrong:
         if one.by_password and one.hashed is not None and rules.lockout_failure_attempts:
             await request.runtime.db.write(lambda tx, id=str(one.user_id): users.note_failure(tx, id, rules))
@@ -129,9 +129,18 @@ async def _check_secrets(request: Request, found: list[methods.Found]) -> None:
         raise denied()
 
 
+async def _right(request: Request, one: methods.Found, secret: str) -> bool:
+    held = state(request.runtime)
+    if one.directory is not None:
+        # Where the directory says no, it takes as long as where there is no such user anywhere.
+        return await held.directories.right(one.directory, one.local_id, secret) or await held.passwords.check(secret, None)
+    return await held.passwords.check(secret, one.hashed)
+
+
 def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> Issued:
     if methods.find(tx, request, auth) != found:
         raise denied()
+    methods.check_there(tx, request, found)
     user, domain = enabled_user(tx, methods.check_same(found))
     if password_rules.idle(user, request.runtime.config.security_compliance):
         raise denied()
