@@ -12,6 +12,7 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row
 from ..kernel.runtime import Runtime
 from . import keys
+from .drivers import saml
 from .passwords import Checker
 
 if t.TYPE_CHECKING:
@@ -63,10 +64,16 @@ class State:
         self.credential_keys = keys.credential_keys(runtime.config)
         self.signing_keys = keys.signing_keys(runtime.config)
         self.directories = Directories(runtime.db, self.credential_keys)
+        self._saml_key = runtime.config.root / "control" / "saml.pem"
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
         """By project and user: the epoch, and the catalog as JSON."""
+
+    @property
+    def saml_key(self) -> t.Any:
+        """The key that SAML documents are signed with, and its certificate; made at first use."""
+        return saml.signing_key(self._saml_key)
 
 
 _making = threading.Lock()

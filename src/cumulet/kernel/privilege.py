@@ -29,3 +29,19 @@ def give(directory: Path, user: str) -> None:
     account = pwd.getpwnam(user)
     for path in (directory, *directory.rglob("*")):
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+
+def may_read(path: Path, user: str) -> bool:
+    """Whether a user, with no groups but its own, may read a file. Where this process is not root, it stays who it is: it may."""
+    if os.getuid() != 0:
+        return True
+    account, before = pwd.getpwnam(user), (os.getgroups(), os.getegid(), os.geteuid())
+    os.setgroups([])
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+    try:
+        return os.access(path, os.R_OK, effective_ids=True)
+    finally:
+        os.seteuid(before[2])
+        os.setegid(before[1])
+        os.setgroups(before[0])

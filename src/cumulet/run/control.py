@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import importlib.util
 import signal
 import socket
+from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -21,7 +23,7 @@ from ..kernel.config import Config
 from ..kernel.db import Database
 from ..kernel.http.application import Application
 from ..kernel.log import get_logger
-from ..kernel.privilege import give
+from ..kernel.privilege import give, may_read
 from ..kernel.runtime import Runtime
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
@@ -34,6 +36,8 @@ log = get_logger("control")
 LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "uvicorn.protocols.http.httptools_impl",
         "uvicorn.protocols.websockets.websockets_sansio_impl")  # fmt: skip
 """What libraries import only when it is needed, when this process may no longer be able to read it."""
+SELDOM = ("cumulet.identity.drivers.saml.assertions", "cumulet.identity.drivers.saml.requests", "cumulet.identity.drivers.saml.responses")
+"""Code of ours that most clouds never need, with what it imports: loaded here only where this process could not read it later."""
 SERVICES = ("identity", "image", "placement", "compute", "network", "volume", "root")
 
 
@@ -59,10 +63,16 @@ def prepare(config: Config, layout: Layout) -> Runtime:
     """All that has to be done before this process ceases to be root: loading its code, migrating the database."""
     upgrade(config.database_url)
     runtime = build(config, layout)
-    for late in LATE:
+    for late in LATE if _readable(config.user) else LATE + SELDOM:
         importlib.import_module(late)
     give(layout.control, config.user)
     return runtime
+
+
+def _readable(user: str) -> bool:
+    """Whether the user that this process becomes may read its code, and the libraries'."""
+    found = (importlib.util.find_spec(name) for name in ("cumulet", "signxml"))
+    return all(one is None or one.origin is None or may_read(Path(one.origin), user) for one in found)
 
 
 async def main(runtime: Runtime, layout: Layout, roles: frozenset[str], listening: socket.socket | None) -> None:

@@ -1,1 +1,1 @@
-"""Where the users and groups of a domain are kept, other than in the database."""
+"""What identity stands on that knows none of its resources: directories of users and groups, SAML. Loaded when it is first needed."""

@@ -83,13 +83,13 @@ def index(tx: Tx, request: Request) -> Page:
 @api.op("GET", ONE, policy=GET, reply="service_provider", errors=(404,))
 def show(tx: Tx, request: Request, service_provider_id: str) -> dict:
     """Show a service provider."""
-    return _view(request, _find(tx, service_provider_id))
+    return _view(request, find_provider(tx, service_provider_id))
 
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="service_provider", errors=(404,))
 def update(tx: Tx, request: Request, service_provider_id: str, body: ProviderUpdate) -> dict:
     """Change a service provider."""
-    row = _find(tx, service_provider_id)
+    row = find_provider(tx, service_provider_id)
     values = _values(body)
     if not values:
         raise BadRequest("Invalid input for field/attribute service_provider: {} does not have enough properties")
@@ -101,7 +101,7 @@ def update(tx: Tx, request: Request, service_provider_id: str, body: ProviderUpd
 @api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, service_provider_id: str) -> None:
     """Delete a service provider."""
-    tx.delete(service_providers, id=_find(tx, service_provider_id).id)
+    tx.delete(service_providers, id=find_provider(tx, service_provider_id).id)
     epoch.bump(tx)
 
 
@@ -114,7 +114,7 @@ def in_token(tx: Tx) -> list[dict]:
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _find(tx: Tx, id: str) -> Row:
+def find_provider(tx: Tx, id: str) -> Row:
     return find(tx, service_providers, id, "Service Provider")
 
 

@@ -18,7 +18,7 @@ from . import kinds, methods, receipts, scope
 from .body import Auth
 from .caller import good
 from .render import answer, rendered
-from .resolve import denied, enabled_user, resolve
+from .resolve import Resolved, denied, enabled_user, resolve
 
 LATE = 2 * 24 * 3600
 """Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
@@ -63,7 +63,7 @@ async def create(request: Request, body: Auth) -> Reply:
 @api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
 def show(tx: Tx, request: Request) -> Reply:
     """Show what the subject token says."""
-    known = _readable(tx, request)
+    known = _readable_subject(tx, request)
     if known.body is None:
         known.body = rendered(tx, known.resolved)
     return answer(tx, request, request.headers[SUBJECT], known.resolved, known.body)
@@ -72,7 +72,7 @@ def show(tx: Tx, request: Request) -> Reply:
 @api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
 def check(tx: Tx, request: Request) -> Reply:
     """Check that the subject token is good."""
-    _readable(tx, request)
+    _readable_subject(tx, request)
     return Reply(None, headers={"X-Subject-Token": request.headers[SUBJECT], "Vary": "X-Auth-Token"})
 
 
@@ -99,10 +99,21 @@ def _subject(tx: Tx, request: Request) -> Known:
     return good(state(request.runtime), tx, request.headers.get(SUBJECT, ""), late)
 
 
-def _readable(tx: Tx, request: Request) -> Known:
-    """The subject token, for a service that will go by it. Raises NotFound where it has access rules, and the service
-    does not say that it knows what they are."""
-    known = _subject(tx, request)
+def readable(tx: Tx, request: Request, token: str) -> Resolved:
+    """A good token, for somebody who will go by it, and by nothing else. Raises NotFound as where there is none, Forbidden for
+    one that is good with a certificate alone."""
+    resolved = _heeding(tx, request, good(state(request.runtime), tx, token)).resolved
+    if resolved.claims.thumbprint is not None:
+        raise Forbidden(request.api.forbidden.format(rule="the token is good with its certificate alone"))
+    return resolved
+
+
+def _readable_subject(tx: Tx, request: Request) -> Known:
+    return _heeding(tx, request, _subject(tx, request))
+
+
+def _heeding(tx: Tx, request: Request, known: Known) -> Known:
+    """Raise NotFound where a token has access rules, and who asks does not say that they know what these are."""
     credential = known.resolved.app_credential
     heeded = re.fullmatch(r"[1-9]\d*(\.\d+)?", request.headers.get(RULES_KNOWN, ""))
     if credential is not None and not heeded and access_rules.of_credentials(tx, [credential.id])[credential.id]:
