@@ -67,6 +67,15 @@ class OpenIdProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     scopes: t.Annotated[str, doc("What is asked for when somebody logs in with a browser.")] = "openid email profile"
 
 
+class SamlProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An identity provider that speaks SAML 2.0."""
+
+    identity_provider: t.Annotated[str, doc("Id of the identity provider.", min_length=1)]
+    protocol: t.Annotated[str, doc("Id of its protocol.", min_length=1)] = "saml2"
+    metadata: t.Annotated[str, doc("File with its SAML metadata, which the control process can read. Relative to `data`.", min_length=1)]
+    sha1: t.Annotated[bool, doc("Whether its signatures with SHA-1 are taken: OpenStack's own identity service has no other.")] = False
+
+
 class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose word on who somebody is counts, and who is told of it."""
 
@@ -74,9 +83,13 @@ class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         list[str], doc("URLs of dashboards to which a browser may bring a token, as https://HOST/auth/websso/.")
     ] = []
     openid: t.Annotated[list[OpenIdProvider], doc("Tables, one an OpenID provider, as federation.md tells them.")] = []
+    saml: t.Annotated[list[SamlProvider], doc("Tables, one an identity provider that speaks SAML, as federation.md tells them.")] = []
 
     def openid_of(self, identity_provider: str, protocol: str) -> OpenIdProvider | None:
         return next((one for one in self.openid if (one.identity_provider, one.protocol) == (identity_provider, protocol)), None)
+
+    def saml_of(self, identity_provider: str, protocol: str) -> SamlProvider | None:
+        return next((one for one in self.saml if (one.identity_provider, one.protocol) == (identity_provider, protocol)), None)
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

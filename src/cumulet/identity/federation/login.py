@@ -24,10 +24,8 @@ from . import shadows
 from .identity_providers import enabled_provider
 from .mappings import find_mapping
 from .protocols import find_protocol
-from .rules import Json, Mapped, RuleError, evaluate
+from .rules import Assertion, Json, Mapped, RuleError, evaluate
 from .tables import remote_ids
-
-Assertion = t.Mapping[str, str]
 
 
 def protocol_of(tx: Tx, provider_id: str, protocol_id: str) -> tuple[Row, Row]:
@@ -55,7 +53,7 @@ def log_in(tx: Tx, request: Request, provider_id: str, protocol_id: str, said: A
     if mapped.user["type"] == "local":
         user, federated = _local(tx, mapped.user), None
     else:
-        user = shadows.shadow(tx, provider, protocol_id, mapped, group_ids, said.get("REMOTE_USER"))
+        user = shadows.shadow(tx, provider, protocol_id, mapped, group_ids, _text(said.get("REMOTE_USER")))
         shadows.provision(tx, provider, user, mapped.projects, exactly=float(mapping.schema_version) >= 3)
         federated = Federated(provider_id, protocol_id, group_ids)
     return _token(tx, request, user.id, protocol_id, federated)
@@ -64,9 +62,15 @@ def log_in(tx: Tx, request: Request, provider_id: str, protocol_id: str, said: A
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
+def _text(said: str | list[str] | None) -> str | None:
+    """What is said under a name, as one text."""
+    return ";".join(said) if isinstance(said, list) else said
+
+
 def _check_storable(said: Assertion) -> None:
     """Raise Unauthorized for what no database keeps: NUL characters, and halves of characters."""
-    for name, value in said.items():
+    for name, values in said.items():
+        value = _text(values) or ""
         if "\0" in value or value.encode(errors="replace").decode() != value:
             raise Unauthorized(f"The identity provider's {name} has characters that are none")
 
@@ -78,7 +82,7 @@ def _check_remote_id(tx: Tx, provider: Row, attribute: str | None, said: Asserti
         return
     if attribute not in said:
         raise Unauthorized(f"Could not find Identity Provider identifier in environment: {attribute}")
-    if said[attribute] not in known:
+    if _text(said[attribute]) not in known:
         raise Forbidden("Incoming identity provider identifier not included among the accepted identifiers.")
 
 

@@ -21,6 +21,8 @@ VERSIONS = ("1.0", "2.0", "3.0")
 ASSERTION, TEXT = 32_768, 1_024
 """The most characters: of an assertion (a web server takes no more in headers), and of a text with what it stands for."""
 Matches = list[list[str]]
+Assertion = t.Mapping[str, str | list[str]]
+"""What an identity provider says: names, each with its values, or with a text that holds several with semicolons between them."""
 
 
 class RuleError(ValueError):
@@ -36,11 +38,11 @@ class Mapped(t.NamedTuple):
     projects: list[Json]
 
 
-def evaluate(rules: list[Json], assertion: t.Mapping[str, str], version: str = "1.0") -> Mapped:
-    """Apply checked rules to an assertion, whose values hold several with semicolons between them. Raises RuleError."""
-    if sum(len(name) + len(value) for name, value in assertion.items()) > ASSERTION:
+def evaluate(rules: list[Json], assertion: Assertion, version: str = "1.0") -> Mapped:
+    """Apply checked rules to an assertion. Raises RuleError."""
+    said = {name: value.split(";") if isinstance(value, str) else value for name, value in assertion.items()}
+    if sum(len(name) + sum(map(len, values)) for name, values in said.items()) > ASSERTION:
         raise RuleError(f"The assertion has more than {ASSERTION} characters")
-    said = {name: value.split(";") for name, value in assertion.items()}
     found: list[Json] = []
     for rule in rules:
         matches = _matches(rule["remote"], said)

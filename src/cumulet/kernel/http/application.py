@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from .. import ids
 from ..db import Tx
-from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
+from ..errors import ApiError, BadRequest, MethodNotAllowed, NotFound, Unauthorized, UnsupportedMediaType
 from ..log import get_logger
 from ..metrics import REQUESTS
 from ..runtime import Runtime
@@ -27,7 +27,6 @@ from .routing import Routes
 from .versions import prune, shape
 
 log = get_logger("http")
-BODY_MAX = 1 << 20
 SETTLE = 2.0
 """Seconds that an answer is held back at most until what was written is so in the world."""
 
@@ -91,7 +90,7 @@ class Application:
                 raise MethodNotAllowed("The method is not allowed for the requested URL.",
                                        headers={"Allow": ", ".join(sorted(match.methods))})  # fmt: skip
             request.dialect = candidates[0].dialect or request.dialect
-            raw = b"" if candidates[0].raw else await _read(request)
+            raw = b"" if candidates[0].raw else await request.body()
             operation, body = self._choose(request, candidates, raw)
             params = {name: value for name, value in match.params.items() if name not in request.api.ignored}
             response = await self._run(request, operation, params, body, raw)
@@ -289,18 +288,3 @@ def _raw_path(scope: t.Any) -> str:
     """The path as it was sent, still quoted: a quoted slash or question mark is part of a name. Bytes that a client
     should have quoted are."""
     return quote(scope.get("raw_path") or scope["path"].encode(), safe="/%:@!$&'()*+,;=~")
-
-
-async def _read(request: Request) -> bytes:
-    announced = request.headers.get("content-length") or "0"
-    if not announced.isdecimal():
-        raise BadRequest(f"Content-Length must be a number of bytes, not {announced[:40]}.")
-    if len(announced) > 18 or int(announced) > BODY_MAX:
-        raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_MAX:
-            raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
-        parts.append(part)
-    return b"".join(parts)

@@ -6,7 +6,7 @@ import typing as t
 from urllib.parse import urlencode
 
 from ..auth.context import ANONYMOUS, Context
-from ..errors import BadRequest, Forbidden
+from ..errors import BadRequest, Forbidden, TooLarge
 from .versions import Version
 
 if t.TYPE_CHECKING:
@@ -14,6 +14,7 @@ if t.TYPE_CHECKING:
     from .api import Api
     from .dialects import Dialect
 
+BODY_MAX = 1 << 20
 Settle = t.Callable[[], t.Awaitable[None]]
 
 
@@ -46,6 +47,21 @@ class Request:
         """Have `settle` awaited when what this request wrote has committed, before it is answered. It is waited for no
         longer than the client would want to: the answer is the same where it takes longer, or fails."""
         self.settling.append(settle)
+
+    async def body(self) -> bytes:
+        """All of the body. Raises TooLarge, and BadRequest where its length is told as no number."""
+        announced = self.headers.get("content-length") or "0"
+        if not announced.isdecimal():
+            raise BadRequest(f"Content-Length must be a number of bytes, not {announced[:40]}.")
+        if len(announced) > 18 or int(announced) > BODY_MAX:
+            raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
+        parts, size = [], 0
+        async for part in self.stream():
+            size += len(part)
+            if size > BODY_MAX:
+                raise TooLarge(f"Request is too large: the limit is {BODY_MAX} bytes.")
+            parts.append(part)
+        return b"".join(parts)
 
     @property
     def project(self) -> str:

@@ -11,18 +11,18 @@ import msgspec
 import sqlalchemy as sa
 from starlette.responses import Response
 
-from ...kernel import clock, ids
-from ...kernel.db import Row, Tx
-from ...kernel.errors import BadRequest, Forbidden
-from ...kernel.http import Body, Request
-from .. import api, tree
-from ..drivers import saml
-from ..groups import groups
-from ..memberships import ids_of_user
-from ..state import state
-from ..tokens.operations import readable
-from ..tokens.resolve import Resolved
-from .service_providers import find_provider
+from ....kernel import clock, ids
+from ....kernel.db import Row, Tx
+from ....kernel.errors import BadRequest, Forbidden
+from ....kernel.http import Body, Request
+from ... import api, tree
+from ...drivers import saml
+from ...groups import groups
+from ...memberships import ids_of_user
+from ...state import state
+from ...tokens.operations import readable
+from ...tokens.resolve import Resolved
+from ..service_providers import find_provider
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
