@@ -99,7 +99,7 @@ def _associate(world: World) -> None:
         (f"/OS-EP-FILTER/endpoint_groups/{it['endpoint_group_id']}/projects/{project}", None),
         (f"{policy}/endpoints/{it['endpoint_id']}", None), (f"{policy}/services/{it['service_id']}", None),
         (f"{policy}/services/{it['service_id']}/regions/region", None),
-        (f"/domains/{domain}/config", {"config": {"ldap": {"url": "ldap://x"}, "identity": {"driver": "ldap"}}}),
+        (f"/domains/{domain}/config", {"config": {"ldap": {"url": "ldap://x"}, "identity": {"list_limit": 7}}}),
         ("/OS-FEDERATION/mappings/map", {"mapping": {"rules": [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "X"}]}]}}),
         ("/OS-FEDERATION/identity_providers/idp", {"identity_provider": {"domain_id": domain}}),
         ("/OS-FEDERATION/identity_providers/idp/protocols/mapped", {"protocol": {"mapping_id": "map"}}),
