@@ -49,6 +49,14 @@ def test_a_program_acts_for_its_user(cloud, demo, me):
     assert program.get("/auth/projects").status_code == 401
 
 
+@pytest.mark.parametrize(("scope", "status"), [("system", 403), ({"domain": {"id": "default"}}, 403), ("admin", 201)])
+def test_an_application_credential_is_made_with_a_token_for_a_project(cloud, scope, status):
+    admin = cloud.login("admin", cloud.ADMIN, scope=scope)
+    user = admin.get("/users?name=admin").json()["users"][0]["id"]
+    made = admin.post(f"/users/{user}/application_credentials", {"application_credential": {"name": "ci"}})
+    assert made.status_code == status
+
+
 def test_credentials_have_only_roles_that_their_maker_has(cloud, admin, demo, me):
     path = f"/users/{me['user']['id']}/application_credentials"
     body = {"application_credential": {"name": "ci", "roles": [{"name": "admin"}]}}
