@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import typing as t
 
+from cumulet.identity import ec2_signatures
+from cumulet.identity.ec2_signatures import Signed
 from cumulet.identity.oauth_access_tokens import access_tokens
 from cumulet.identity.oauth_request_tokens import request_tokens
 from cumulet.kernel import clock
@@ -131,10 +134,21 @@ def _bodies(world: World) -> dict[str, t.Any]:
         "POST /credentials": {"credential": {"type": "cert", "blob": "x", "user_id": owner, "project_id": mine}},
         "PATCH /credentials/{credential_id}": {"credential": {"blob": "y"}},
         "POST /users/{user_id}/credentials/OS-EC2": {"tenant_id": mine},
+        **_signed(world.admin.post(f"/users/{owner}/credentials/OS-EC2", {"tenant_id": mine}).json()["credential"]),
         "POST /users/{user_id}/application_credentials": {"application_credential": {"name": "x"}},
         "POST /OS-TRUST/trusts": {"trust": trust | {"roles": [{"id": holder}]}},
         "PUT /OS-OAUTH1/authorize/{request_token_id}": {"roles": [{"id": holder}]},
     }
+
+
+def _signed(keys: dict[str, str]) -> dict[str, dict]:
+    """What services show of requests that are rightly signed with a pair of keys."""
+    params = {"SignatureVersion": "2", "Timestamp": clock.iso(clock.now()) or ""}
+    said = {"access": keys["access"], "verb": "GET", "host": "ec2", "path": "/", "params": params}
+    ec2 = ec2_signatures.ec2(Signed("GET", "ec2", "/", params, {}, ""), keys["secret"])[0]
+    text = b"GET\n\n\nWed\n/bucket"
+    s3 = {"access": keys["access"], "signature": ec2_signatures.s3(text, keys["secret"]), "token": base64.b64encode(text).decode()}
+    return {"POST /ec2tokens": {"credentials": said | {"signature": ec2}}, "POST /s3tokens": {"credentials": s3}}
 
 
 class _Maker(t.NamedTuple):

@@ -22,6 +22,7 @@ from ..kernel import files
 _HEX = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
 METHODS = (
     "password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "oauth2_credential", "saml2", "openid",
+    "ec2credential",
 )  # fmt: skip
 VOUCHED = ("mapped", "saml2", "openid")
 """Of the methods, those by an identity provider's word."""
