@@ -56,6 +56,11 @@ class Pattern:
             raise PatternError(f"{text!r} is no regular expression: {error}") from None
         self._start = self._sequence(parsed, parsed.state.flags, FINAL)
 
+    @property
+    def size(self) -> int:
+        """Its states: no character of a text takes more steps."""
+        return len(self._states)
+
     def found_in(self, text: str) -> bool:
         """Whether it matches any part of a text, as `re.search` says it."""
         active: set[int] = set()
@@ -129,7 +134,7 @@ class Pattern:
         return fork
 
 
-pattern = functools.lru_cache(maxsize=1024)(Pattern)
+pattern = functools.lru_cache(maxsize=4096)(Pattern)
 """A pattern, made once. Raises PatternError."""
 
 

@@ -9,8 +9,8 @@ from .json_schema import DOMAIN, PROJECTS, PROJECTS_WITHOUT_DOMAIN, TEXT, Json, 
 from .patterns import PatternError, pattern
 from .rules import ASKING, CONDITIONS, LISTS, PROJECTS_JSON, VERSIONS, RuleError, fill, names, referred
 
-LARGEST = 65_535
-"""The most characters of a mapping's rules, as JSON."""
+LARGEST, STATES = 65_535, 10_000
+"""The most of a mapping: the characters of its rules, as JSON, and the states of its patterns."""
 
 # -- the schema ----------------------------------------------------------------------------------------------------
 
@@ -51,24 +51,26 @@ def check(mapping: Json) -> str:
         raise RuleError("\n".join(wrong))
     if len(json.dumps(mapping["rules"])) > LARGEST:
         raise RuleError(f"The rules have more than {LARGEST} characters")
+    if sum(_check_condition(condition) for rule in mapping["rules"] for condition in rule["remote"]) > STATES:
+        raise RuleError(f"The patterns of the rules have more than {STATES} states together: that many characters, about")
     for rule in mapping["rules"]:
-        for condition in rule["remote"]:
-            _check_condition(condition)
         _check_local(rule["local"], [["-"] for condition in rule["remote"] if not ASKING & condition.keys()])
     return version
 
 
-def _check_condition(condition: Json) -> None:
-    """Raise RuleError for values that no text of an assertion can be, and for patterns that are not matched here."""
-    values = next((condition[kind] for kind in CONDITIONS if kind in condition), [])
+def _check_condition(condition: Json) -> int:
+    """The states of its patterns together. Raises RuleError for values that no text of an assertion can be, and for patterns that
+    are not matched here."""
+    states, values = 0, next((condition[kind] for kind in CONDITIONS if kind in condition), [])
     for value in values:
         if not isinstance(value, str):
             raise RuleError(f"{told(value)} is not of type 'string'")
         if condition.get("regex"):
             try:
-                pattern(value)
+                states += pattern(value).size
             except PatternError as error:
                 raise RuleError(str(error)) from None
+    return states
 
 
 def _check_local(local: t.Any, matches: list[list[str]]) -> None:

@@ -20,6 +20,8 @@ from .patterns import pattern
 VERSIONS = ("1.0", "2.0", "3.0")
 ASSERTION, TEXT = 32_768, 1_024
 """The most characters: of an assertion (a web server takes no more in headers), and of a text with what it stands for."""
+STEPS = 2_000_000
+"""The most that patterns may take together on an assertion, which is a second: each a step for each of its states and each character."""
 Matches = list[list[str]]
 Assertion = t.Mapping[str, str | list[str]]
 """What an identity provider says: names, each with its values, or with a text that holds several with semicolons between them."""
@@ -43,6 +45,8 @@ def evaluate(rules: list[Json], assertion: Assertion, version: str = "1.0") -> M
     said = {name: value.split(";") if isinstance(value, str) else value for name, value in assertion.items()}
     if sum(len(name) + sum(map(len, values)) for name, values in said.items()) > ASSERTION:
         raise RuleError(f"The assertion has more than {ASSERTION} characters")
+    if sum(_steps(condition, said) for rule in rules for condition in rule["remote"] if condition.get("regex")) > STEPS:
+        raise RuleError("The assertion is too long for the patterns of the mapping")
     found: list[Json] = []
     for rule in rules:
         matches = _matches(rule["remote"], said)
@@ -78,6 +82,12 @@ def _matches(remote: list[Json], said: dict[str, list[str]]) -> Matches | None:
         elif kind not in ASKING:
             matches.append(list(hits))
     return matches
+
+
+def _steps(condition: Json, said: dict[str, list[str]]) -> int:
+    """The most steps that a condition's patterns may take."""
+    wanted = next((condition[kind] for kind in CONDITIONS if kind in condition), [])
+    return sum(pattern(one).size for one in wanted) * sum(len(value) + 1 for value in said.get(condition["type"], []))
 
 
 def _hits(values: list[str], wanted: list[str], regex: bool) -> dict[str, None]:
