@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -28,7 +29,8 @@ def give(directory: Path, user: str) -> None:
         return
     account = pwd.getpwnam(user)
     for path in (directory, *directory.rglob("*")):
-        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        with contextlib.suppress(FileNotFoundError):  # another process's, for a moment
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def may_read(path: Path, user: str) -> bool:

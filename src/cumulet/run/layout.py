@@ -18,6 +18,7 @@ import os
 import pwd
 from pathlib import Path
 
+from ..kernel import files
 from . import StartError
 
 VERSION = 1
@@ -67,7 +68,7 @@ class Layout:
             if os.getuid() == 0:
                 os.chown(path, owner, pwd.getpwuid(owner).pw_gid)
         if not self.version.exists():
-            self.version.write_text(f"{VERSION}\n")
+            files.write(self.version, f"{VERSION}\n".encode(), 0o644)  # whole: another command may be reading it
 
     def check(self) -> None:
         """Raises LayoutError for a directory that this version, or this user, cannot use."""
