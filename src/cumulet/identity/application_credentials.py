@@ -102,7 +102,7 @@ async def create(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
     expires = None if fields.expires_at is None else expiry(fields.expires_at)
     secret = fields.secret or base64.urlsafe_b64encode(os.urandom(64)).rstrip(b"=").decode()
     hashed = await state(request.runtime).passwords.hash(secret)
-    made = await request.runtime.db.write(lambda tx: _insert(tx, request, fields, expires, hashed))
+    made = await request.write(lambda tx: _insert(tx, request, fields, expires, hashed))
     return made | {"secret": secret}
 
 

@@ -12,7 +12,7 @@ from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, MethodNotAllowed, Unauthorized
 from ..kernel.http import FORM, OAuth2Dialect, OpenBody, Reply, Request, View
-from . import api, certificates, password_rules, times, tree
+from . import api, audit, certificates, password_rules, times, tree
 from .federation.mappings import mappings
 from .federation.rules import RuleError, evaluate
 from .fernet import Claims, audit_id
@@ -62,7 +62,13 @@ async def create(request: Request, body: Grant) -> Reply[AccessToken]:
     if not client or not (der or secret):
         raise _failed()
     if der:
-        return _granted(request, await request.runtime.db.read(lambda tx: _by_certificate(tx, request, client, der)))
+        try:
+            reply = _granted(request, await request.runtime.db.read(lambda tx: _by_certificate(tx, request, client, der)))
+        except Unauthorized as error:
+            await audit.authenticated(request, client, "failure", error.status)
+            raise
+        await audit.authenticated(request, client, "success", 200)
+        return reply
     part = ByApplicationCredential(id=client, secret=secret)
     return _granted(request, await operations.create(request, Auth(Identity(["application_credential"], application_credential=part))))
 

@@ -54,7 +54,7 @@ async def change_password(request: Request, user_id: str, body: PasswordChange) 
                 f"must be unique is {rules.unique_last_password_count}."
             )
     hashed = await passwords.hash(body.password)
-    await db.write(lambda tx: _replace(tx, row, hashed, rules))
+    await request.write(lambda tx: _replace(tx, row, hashed, rules))
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ async def create(request: Request, body: dict[str, t.Any]) -> dict:
     if fields.password is not None:
         password_rules.check_strength(fields.password, rules)
     hashed = await _hash(request, fields.password)
-    return await request.runtime.db.write(lambda tx: whole(tx, request, _insert(tx, fields, extra, domain_id, hashed, rules)))
+    return await request.write(lambda tx: whole(tx, request, _insert(tx, fields, extra, domain_id, hashed, rules)))
 
 
 @api.op("GET", "/users", policy=LIST, target=_own_domain, reply="users")
@@ -179,7 +179,7 @@ async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
     if fields.password is not UNSET:
         password_rules.check_strength(fields.password, rules)
         hashed = await _hash(request, fields.password)
-    return await request.runtime.db.write(lambda tx: whole(tx, request, _change(tx, user_id, fields, extra, hashed, rules)))
+    return await request.write(lambda tx: whole(tx, request, _change(tx, user_id, fields, extra, hashed, rules)))
 
 
 @api.op("DELETE", "/users/{user_id}", policy=DELETE, target=target, status=204, errors=(404,))

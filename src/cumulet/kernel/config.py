@@ -100,6 +100,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     public_url: t.Annotated[str, doc("The URL by which clients reach the APIs; empty: http:// and `listen`.")] = ""
     database: t.Annotated[str, doc("SQLAlchemy URL of the database; empty: SQLite in the data directory.")] = ""
     bus: t.Annotated[str, doc("amqp:// URL of the message server; empty: local sockets.")] = ""
+    audit: t.Annotated[
+        t.Literal["off", "log", "bus"],
+        doc("Where events go that tell who did what (CADF): nowhere; control/audit.log; notifications on the message server."),
+    ] = "off"
     region: t.Annotated[str, doc("Name of the region in the catalog.")] = "RegionOne"
     log_level: t.Annotated[t.Literal["debug", "info", "warning", "error"], doc("The least important log lines to keep.")] = "info"
     hypervisor: t.Annotated[t.Literal["qemu", "simulated"], doc("What runs guests.")] = "qemu"
@@ -147,6 +151,8 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000
 
     def __post_init__(self) -> None:
+        if self.audit == "bus" and not self.bus:
+            raise ValueError("audit is bus, and there is no message server: set bus too, or make audit log")
         if not self.guest_range or self.guest_range[-1] > USER_ID_MAX:
             raise ValueError(f"guest_uids {self.guest_uids}: FIRST is to be the lower one, LAST {USER_ID_MAX} at most")
         try:

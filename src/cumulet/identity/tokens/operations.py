@@ -8,9 +8,9 @@ import typing as t
 
 from ...kernel import clock
 from ...kernel.db import Tx
-from ...kernel.errors import Forbidden, NotFound
+from ...kernel.errors import ApiError, Forbidden, NotFound
 from ...kernel.http import Reply, Request
-from .. import SCOPES, access_rules, api, epoch, password_rules, revocations, times, trusts, users
+from .. import SCOPES, access_rules, api, audit, epoch, password_rules, revocations, times, trusts, users
 from ..fernet import Claims, Where, audit_id
 from ..listing import asked, is_true
 from ..state import Known, state
@@ -49,8 +49,20 @@ def _target(tx: Tx, request: Request) -> dict:
 async def create(request: Request, body: Auth) -> Reply:
     """Issue a token. Secrets are checked between two transactions; the second finds what the first found, or refuses.
     Who proved who they are, but not by all the methods asked of them, gets 401 and a receipt."""
+    found: list[methods.Found] = []
+    try:
+        found = await request.runtime.db.read(lambda tx: methods.find(tx, request, body))
+        reply = await _create(request, body, found)
+    except ApiError as error:
+        await audit.authenticated(request, _named(found), "failure", error.status)
+        raise
+    outcome, status = ("success", 201) if isinstance(reply, Reply) else ("pending", reply.status_code)
+    await audit.authenticated(request, _named(found), outcome, status)
+    return reply
+
+
+async def _create(request: Request, body: Auth, found: list[methods.Found]) -> t.Any:
     db = request.runtime.db
-    found = await db.read(lambda tx: methods.find(tx, request, body))
     await _check_secrets(request, found)
     lane = db.write if isinstance(body.scope, scope.Scope) and body.scope.trust else db.read
     issued = await lane(lambda tx: _issue(tx, request, body, found))
@@ -91,6 +103,11 @@ def delete_all(tx: Tx, request: Request, user_id: str) -> None:
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
+
+
+def _named(found: list[methods.Found]) -> str | None:
+    """Whom a request says that it is from."""
+    return next((one.user_id for one in found if one.user_id), None)
 
 
 def _subject(tx: Tx, request: Request) -> Known:

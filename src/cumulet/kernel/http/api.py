@@ -76,6 +76,10 @@ class Api:
         self.forbidden, self.scopes = forbidden, scopes
         self.operations: list[Operation] = []
         self.rules: dict[str, Rule] = {}
+        self.audit: t.Callable[..., None] | None = None
+        """`(request, operation, path, tx, result)` that records what a writing operation did, where events are wanted."""
+        self.exchange = ""
+        """Where upstream's consumers look for this service's notifications on the message server; empty: by its name."""
         self.mounts: dict[str, t.Callable] = {}
         """Path -> `(runtime, scope, receive, send)` that serves all below it, websockets too, as an ASGI application does."""
 

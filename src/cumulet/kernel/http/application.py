@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import typing as t
 from urllib.parse import quote
@@ -129,7 +130,9 @@ class Application:
         return known[0], body
 
     async def _run(self, request: Request, operation: Operation, params: dict[str, str], body: t.Any, raw: bytes) -> Response:
-        db = self.runtime.db
+        db, audit = self.runtime.db, request.api.audit
+        if audit is not None and operation.write and self.runtime.config.audit != "off":
+            request.note = functools.partial(audit, request, operation, params)
         if not operation.waits:
             lane = db.write if operation.write else db.read
             response = await lane(lambda tx: self._in_transaction(request, operation, params, body, raw, tx))
@@ -161,7 +164,7 @@ class Application:
         key = _idempotency_key(request, operation)
         if key and (before := idempotency.find(tx, request, key, raw)):
             return before
-        result = operation.fn(tx, request, **params, **_arguments(request, operation, body))
+        result = request.noted(tx, operation.fn(tx, request, **params, **_arguments(request, operation, body)))
         response = self._success(request, operation, result)
         if key:
             idempotency.keep(tx, request, key, raw, response)

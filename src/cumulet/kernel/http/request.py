@@ -10,12 +10,15 @@ from ..errors import BadRequest, Forbidden, TooLarge
 from .versions import Version
 
 if t.TYPE_CHECKING:
+    from ..db import Tx
     from ..runtime import Runtime
     from .api import Api
     from .dialects import Dialect
 
 BODY_MAX = 1 << 20
 Settle = t.Callable[[], t.Awaitable[None]]
+Note = t.Callable[["Tx", t.Any], None]
+Result = t.TypeVar("Result")
 
 
 class Request:
@@ -29,6 +32,8 @@ class Request:
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
         self.settling: list[Settle] = []
+        self.note: Note | None = None
+        """What records, in the transaction that did it, that it was done; where somebody wants to know."""
 
     @property
     def token(self) -> str | None:
@@ -42,6 +47,16 @@ class Request:
         if not value or not self.peer or not self.runtime.config.trusts(self.peer):
             return None
         return value.encode("latin-1").decode("utf-8", "replace")
+
+    async def write(self, fn: t.Callable[[Tx], Result]) -> Result:
+        """Do what was asked for, in a transaction that writes, for an operation that is `async def`."""
+        return await self.runtime.db.write(lambda tx: self.noted(tx, fn(tx)))
+
+    def noted(self, tx: Tx, result: Result) -> Result:
+        """What was done, which is recorded with it where somebody wants to know."""
+        if self.note is not None:
+            self.note(tx, result)
+        return result
 
     def before_answer(self, settle: Settle) -> None:
         """Have `settle` awaited when what this request wrote has committed, before it is answered. It is waited for no
