@@ -180,8 +180,8 @@ class Repository:
 def _spelt(text: str) -> bytes:
     """A text with its padding. Raises ValueError for another spelling than ours."""
     sealed = text.encode("ascii") + b"=" * (-len(text) % 4)
-    if base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed)) != sealed:
-        raise ValueError("there are letters that are none, or bits that say nothing")
+    if base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed)).rstrip(b"=") != text.encode():
+        raise ValueError("there is padding, or there are letters that are none, or bits that say nothing")
     return sealed
 
 

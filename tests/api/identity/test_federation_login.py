@@ -379,7 +379,7 @@ def test_tokens_end_with_their_provider(acme, admin, cloud):
     cloud.grant(admin, "member", f"projects/{project}/users/{token['user']['id']}")
     scoped = cloud.bearer(rescoped(caller, on(project)).headers["x-subject-token"])
     acme.change(enabled=False)
-    assert works(caller) == works(scoped) == 401 and rescoped(caller, on(project)).status_code == 401
+    assert works(caller) == works(scoped) == 401 and rescoped(caller, on(project)).status_code == 404
     acme.change(enabled=True)
     assert works(caller) == works(scoped) == 200
     admin.patch(f"/users/{token['user']['id']}", {"user": {"enabled": False}})

@@ -23,12 +23,11 @@ from joserfc.jwk import RSAKey
 from keystoneauth1 import session as keystone
 from keystoneauth1.identity import v3
 
-from cumulet import identity
 from cumulet.identity.federation.openid import provider as asking
 from cumulet.identity.federation.openid.tokens import assertion
-from cumulet.kernel import services
 from cumulet.kernel.config import Federation
 from cumulet.kernel.testing.cloud import Caller
+from logins import Identity
 from openid_provider import CLIENT, SECRET, OddServer, OpenIdServer
 
 IDP = "/OS-FEDERATION/identity_providers/acme"
@@ -65,16 +64,11 @@ def federation(issuer: str, **more: t.Any) -> Federation:
 
 
 @pytest.fixture
-def cloud(database_url: str, tmp_path: Path, provider: OpenIdServer, identity_cloud):
+def cloud(database_url: str, tmp_path: Path, provider: OpenIdServer):
     secret = tmp_path / "secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
-    apis = services.load("identity")
-    made = identity_cloud(
-        database_url, str(tmp_path), apis, authenticate=identity.authenticate, config={"federation": federation(provider.issuer)}
-    )
-    config = made.runtime.config
-    made.transact(lambda tx: identity.bootstrap(tx, config, admin_password=made.ADMIN, demo_password=made.DEMO, endpoints=[]))
+    made = Identity(database_url, str(tmp_path), config={"federation": federation(provider.issuer)})
     yield made
     made.close()
 

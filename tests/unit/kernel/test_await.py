@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cumulet.kernel.db import Await, Database, Tx, metadata, table
 from cumulet.kernel.errors import Unavailable
 
-things = table("await_things")
+things = table("test_await_things")
 
 
 @pytest.fixture

@@ -29,8 +29,9 @@ ERRORS = (400, 401, 403, 404, 409)
 @api.op("GET", PROTOCOL + "/auth", policy=None, reply="token", status=201, errors=(200, 302, *ERRORS))
 @api.op("POST", PROTOCOL + "/auth", policy=None, reply="token", status=201, errors=(200, 302, *ERRORS))
 async def authenticate(request: Request, idp_id: str, protocol_id: str) -> t.Any:
-    """Issue an unscoped token for whom an identity provider vouches for. With OpenID Connect its own token is the bearer's;
-    with SAML, who has not brought its answer yet is told how to ask it."""
+    """Issue an unscoped token for whom an identity provider vouches for.
+
+    With OpenID Connect its own token is the bearer's; with SAML, who has not brought its answer yet is told how to ask it."""
     await request.runtime.db.read(lambda tx: protocol_of(tx, idp_id, protocol_id))
     logged_in = lambda tx, said, speaks_as: log_in(tx, request, idp_id, protocol_id, said, speaks_as)
     if by_saml := request.runtime.config.federation.saml_of(idp_id, protocol_id):

@@ -84,8 +84,10 @@ def show(tx: Tx, request: Request, idp_id: str) -> dict:
 
 @api.op("PATCH", ONE, policy=UPDATE, wrap="identity_provider", errors=(404, 409))
 def update(tx: Tx, request: Request, idp_id: str, body: ProviderUpdate) -> dict:
-    """Change an identity provider. Its domain stays. Remote ids that are given take the place of all that it had. While it is
-    disabled, the tokens that were got through it are no good."""
+    """Change an identity provider. Its domain stays.
+
+    Remote ids that are given take the place of all that it had. While it is disabled, the tokens that were got through it are no
+    good."""
     row = find_provider(tx, idp_id)
     values = given(body, "remote_ids")
     if not values and body.remote_ids is UNSET:

@@ -7,7 +7,7 @@ import json
 import typing as t
 
 from cumulet.kernel import services
-from cumulet.kernel.http.application import BODY_MAX
+from cumulet.kernel.http.request import BODY_MAX
 
 UNUSED = "0" * 32
 OPERATIONS = sorted({(operation.method, path.removeprefix("/identity/v3"), operation.wrap or "")

@@ -167,7 +167,7 @@ def go_astray(server: Server, secrets: Secrets, database: str) -> None:
     server.send("POST", "/auth/tokens", '{"auth": {"identity": {"password": {"user": {"password": "' + password + '"}}} x}')
     engine = create_engine(database)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE identity_users RENAME COLUMN extra TO gone"))
+        connection.execute(sa.text("ALTER TABLE identity_users RENAME COLUMN extra TO lost"))
     engine.dispose()
     broken = server.send("POST", "/users", {"user": {"name": "w", "password": secrets["late"]}}, admin)
     assert broken.status_code == 500, "so that the log has a trace"
