@@ -11,14 +11,16 @@ from cumulet.kernel.db import Await, Database, Tx, metadata, table
 from cumulet.kernel.errors import Unavailable
 
 things = table("test_await_things")
+metadata.remove(things)  # no table of the cloud's
 
 
 @pytest.fixture
 def db(database_url: str):
     made = Database(database_url)
-    metadata.drop_all(made.engine)
-    metadata.create_all(made.engine, [things])
+    things.drop(made.engine, checkfirst=True)
+    things.create(made.engine)
     yield made
+    things.drop(made.engine)
     made.close()
 
 
