@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hmac
 
 import sqlalchemy as sa
 from starlette.responses import Response
@@ -58,7 +59,8 @@ def create(tx: Tx, request: Request) -> Response:
     check(oauth)
     consumer = tx.get(consumers, id=oauth["oauth_consumer_key"])
     right = consumer is not None and consumer.id == asked.consumer_id and signed(request, oauth, consumer.secret, asked.secret)
-    if not right or asked.user_id is None or asked.verifier != oauth["oauth_verifier"]:
+    told_right = hmac.compare_digest((asked.verifier or "").encode(), oauth["oauth_verifier"].encode())
+    if not right or asked.user_id is None or not told_right:
         raise Unauthorized("The request you have made requires authentication.")
     tx.delete(request_tokens, id=asked.id)
     row = tx.insert(
