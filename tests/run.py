@@ -1,4 +1,4 @@
-"""Run the suites: `fast` is unit and api on SQLite; `all` adds PostgreSQL, RabbitMQ, faults, real guests and networks.
+"""Run the suites: `fast` is unit, api and parity on SQLite; `all` adds PostgreSQL, RabbitMQ, faults, real guests and networks.
 
 The code is checked first (`make lint`); what fails there is told, and the tests run all the same.
 
@@ -22,19 +22,19 @@ LINT = ["make", "--no-print-directory", "--old-file=setup", "lint"]
 """The checks are listed in the Makefile only; what runs this is set up already."""
 
 PROCESSES = "tests/fault/test_processes.py"
-QUICK = ["tests/unit", "tests/api"]
+QUICK = ["tests/unit", "tests/api", "tests/parity"]
 FAULTS = ["tests/fault", f"--ignore={PROCESSES}"]
 SYSTEM = ["tests/system", PROCESSES]
 
 
 def main(which: str, more: list[str]) -> int:
     if which == "fast":
-        return suite("unit and api", [*PYTEST, "-n", "2", *QUICK, *more])
+        return suite("unit, api and parity", [*PYTEST, "-n", "2", *QUICK, *more])
     failed = suite("lint", LINT)
     with contextlib.ExitStack() as engines:
         os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
         os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
-        failed |= suite("unit, api and faults, on both databases and buses", [*PYTEST, "-n", "2", *QUICK, *FAULTS, *more])
+        failed |= suite("unit, api, parity and faults, on both databases and buses", [*PYTEST, "-n", "2", *QUICK, *FAULTS, *more])
         os.environ.setdefault("CUMULET_FUZZ_SEED", "5")
         failed |= suite("fuzz: a minute of schemathesis", [*PYTEST, "tests/fuzz", *more])
     if os.getuid() == 0:

@@ -87,7 +87,7 @@ def delete(tx: Tx, request: Request, user_id: str, access_rule_id: str) -> None:
     refuse_for_application_credentials(request)
     row = _find(tx, user_id, access_rule_id)
     if tx.scalar(sa.select(access_rule_uses.c.rule_id).where(access_rule_uses.c.rule_id == row.id).limit(1)):
-        raise Forbidden("You are not authorized to perform the requested action: May not delete access rule in use.")
+        raise Forbidden("May not delete access rule in use")
     tx.delete(access_rules, id=row.id)
 
 
@@ -145,7 +145,7 @@ def of_credentials(tx: Tx, ids: list[str]) -> dict[str, list[dict]]:
 
 
 def view(request: Request, row: Row) -> dict:
-    return shown(request, f"users/{row.user_id}/access_rules", row, "service", "path", "method")
+    return shown(request, "access_rules", row, "service", "path", "method")
 
 
 def _find(tx: Tx, user_id: str, id: str) -> Row:

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import BadRequest
-from ..kernel.http import OpenBody, Page, Request
-from . import PROJECT_ALONE, access_rules, api, epoch, implied_roles, users
+from ..kernel.errors import BadRequest, NotFound
+from ..kernel.http import Body, OpenBody, Page, Request
+from . import PROJECT_ALONE, access_rules, api, epoch, implied_roles
 from .access_rules import AccessRule, access_rule_uses
 from .attributes import Name, Text, taken
 from .delegation import forbidden, refuse_for_application_credentials
@@ -55,7 +55,7 @@ class RoleReference(OpenBody):
     domain: dict[str, str] | None = None
 
 
-class ApplicationCredentialCreate(OpenBody):
+class ApplicationCredentialCreate(Body):
     name: Name
     secret: t.Annotated[str, msgspec.Meta(max_length=LONGEST)] | None = None
     description: Text | None = None
@@ -79,6 +79,8 @@ DELETE = api.rule("identity:delete_application_credential", "rule:admin_or_owner
 
 ALL = "/users/{user_id}/application_credentials"
 ONE = ALL + "/{application_credential_id}"
+ROLE = ("id", "name", "domain_id", "description", "options")
+"""What a credential shows of its roles."""
 
 
 def _of_path(tx: Tx, request: Request, user_id: str) -> dict:
@@ -106,11 +108,10 @@ async def create(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
     return made | {"secret": secret}
 
 
-@api.op("GET", ALL, policy=LIST, target=_of_path, reply="application_credentials", errors=(404,))
+@api.op("GET", ALL, policy=LIST, target=_of_path, reply="application_credentials")
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's application credentials."""
     refuse_for_application_credentials(request)
-    users.find_user(tx, user_id)
     own = application_credentials.c.user_id == user_id
     page = listed(tx, request, application_credentials, lambda row: row, ("name",), own)
     return page._replace(items=_views(tx, request, page.items))
@@ -148,7 +149,7 @@ def referenced(tx: Tx, references: list[RoleReference]) -> set[str]:
     for reference in references:
         role = find_role(tx, reference.id) if reference.id else role_named(tx, reference.name or "")
         if role is None:
-            raise missing("role", reference.name)
+            raise NotFound(f"Role {reference.name} is not defined")
         found.add(role.id)
     return found
 
@@ -182,7 +183,10 @@ def _chosen_roles(tx: Tx, request: Request, fields: ApplicationCredentialCreate)
     own = {role["id"] for role in request.context.extra["token_roles"]}
     if not fields.roles:
         return own
-    asked = implied_roles.expanded(implied_roles.direct(tx), referenced(tx, fields.roles))
+    if any(one.id is None and one.name is None for one in fields.roles):
+        raise BadRequest("Invalid input for field/attribute roles: each is named by its id or by its name")
+    named = {reference.id for reference in fields.roles if reference.id}
+    asked = implied_roles.expanded(implied_roles.direct(tx), named | referenced(tx, [one for one in fields.roles if not one.id]))
     if asked - own:
         raise BadRequest("Invalid application credential: Cannot create an application credential with unassigned role")
     return asked
@@ -203,15 +207,14 @@ def _views(tx: Tx, request: Request, rows: list[Row]) -> list[dict]:
     found: dict[str, list[dict]] = {row.id: [] for row in rows}
     statement = sa.select(credential_roles.c.credential_id, roles).join(roles, roles.c.id == credential_roles.c.role_id)
     for row in tx.all(statement.where(credential_roles.c.credential_id.in_(list(found))).order_by(roles.c.name)):
-        found[row.credential_id].append({"id": row.id, "name": row.name, "domain_id": row.domain_id})
+        found[row.credential_id].append({name: getattr(row, name) for name in ROLE} | row.extra)
     rules = access_rules.of_credentials(tx, list(found))
     return [_view(request, row, found[row.id], rules[row.id]) for row in rows]
 
 
 def _view(request: Request, row: Row, its_roles: list[dict], rules: list[dict]) -> dict:
-    where = f"users/{row.user_id}/application_credentials"
     columns = ("name", "description", "user_id", "project_id", "unrestricted")
     more: dict[str, t.Any] = {"roles": its_roles, "system": None, "expires_at": iso(row.expires_at, zone="")}
     if rules:
         more["access_rules"] = rules
-    return shown(request, where, row, *columns, **more)
+    return shown(request, "application_credentials", row, *columns, **more)

@@ -30,10 +30,16 @@ def given(fields: msgspec.Struct, *but: str) -> dict[str, t.Any]:
     return {name: value for name in fields.__struct_fields__ if name not in but and (value := getattr(fields, name)) is not wire.UNSET}
 
 
-def same_id(body: dict[str, t.Any], id: str, kind: str) -> None:
+def same_id(body: dict[str, t.Any], id: str, named: str = "ID") -> None:
     """An update may repeat the id, and not change it."""
     if body.get("id", id) != id:
-        raise BadRequest(f"Cannot change {kind} ID")
+        raise BadRequest(f"Cannot change {named}")
+
+
+def something(body: dict[str, t.Any], kind: str) -> None:
+    """An update changes something. Raises BadRequest."""
+    if not body:
+        raise BadRequest(f"Invalid input for field/attribute {kind}: it has nothing that is to change")
 
 
 def check_chosen_id(id: str) -> None:

@@ -38,7 +38,7 @@ OF_USER = api.rule(
 def show_catalog(tx: Tx, request: Request) -> Reply[dict]:
     """Show the catalog of a token for a project."""
     if request.context.project_id is None:
-        raise Forbidden("A project-scoped token is required to produce a service catalog.")
+        raise Forbidden("You are not authorized to perform the requested action.")
     catalog = catalog_of(tx, state(request.runtime), request.context.project_id, request.context.user_id)
     return Reply(msgspec.Raw(msgspec.json.encode({"catalog": catalog, "links": {"self": request.url}})))
 

@@ -34,5 +34,5 @@ def _made(tx: Tx, project_id: str | None, user_id: str | None) -> list[dict]:
         url = url_for(row.url, project_id, user_id)
         if url is not None and row.service_id in found and (not wanted or row.id in wanted):
             entry = {"id": row.id, "interface": row.interface, "region": row.region_id, "region_id": row.region_id, "url": url}
-            found[row.service_id]["endpoints"].append(entry)
+            found[row.service_id]["endpoints"].append(row.extra | entry)
     return [service for service in found.values() if service["endpoints"] or not wanted]

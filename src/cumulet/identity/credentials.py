@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from ..kernel import ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, Conflict
-from ..kernel.http import OpenBody, Page, Request
+from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from ..kernel.runtime import Runtime
 from . import SCOPES, api, epoch
-from .attributes import Text, expecting, given, same_id, taken
+from .attributes import Text, expecting, taken
 from .delegation import is_delegated, refuse_for_credentials
 from .entities import missing, shown
 from .listing import listed
@@ -44,14 +44,13 @@ class CredentialCreate(OpenBody):
     blob: Text
     type: Type
     user_id: Reference
-    project_id: Reference | None = None
-
-
-class CredentialUpdate(OpenBody):
-    blob: Text | UnsetType = UNSET
-    type: Type | UnsetType = UNSET
-    user_id: Reference | UnsetType = UNSET
     project_id: Reference | None | UnsetType = UNSET
+
+
+class CredentialUpdate(Body):
+    """What a credential is for, and whose it is, stays."""
+
+    blob: Text
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -84,8 +83,10 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     fields, extra = taken(body, CredentialCreate, "credential")
     request.enforce(CREATE, {"target.credential.user_id": fields.user_id})
     refuse_for_credentials(request)
+    if fields.type == "ec2" and fields.project_id is UNSET:
+        raise BadRequest("Invalid input for field/attribute credential: 'project_id' is a required property")
     id = ec2_id(_ec2_blob(fields.blob)["access"]) if fields.type.lower() == "ec2" else ids.new_hex()
-    row = insert(tx, request.runtime, id, fields.user_id, fields.project_id, fields.type, fields.blob, extra)
+    row = insert(tx, request.runtime, id, fields.user_id, fields.project_id or None, fields.type, fields.blob, extra)
     return view(request, row)
 
 
@@ -101,31 +102,25 @@ def index(tx: Tx, request: Request) -> Page:
 @api.op("GET", "/credentials/{credential_id}", policy=GET, target=_target, reply="credential", errors=(404,))
 def show(tx: Tx, request: Request, credential_id: str) -> dict:
     """Show a credential."""
-    return view(request, _permitted(tx, request, credential_id))
+    row = _permitted(tx, request, credential_id)
+    return view(request, row)
 
 
 @api.op("PATCH", "/credentials/{credential_id}", policy=UPDATE, target=_target, wrap="credential", errors=(404,))
-def update(tx: Tx, request: Request, credential_id: str, body: dict[str, t.Any]) -> dict:
-    """Change a credential."""
+def update(tx: Tx, request: Request, credential_id: str, body: CredentialUpdate) -> dict:
+    """Change what a credential says."""
     row = _permitted(tx, request, credential_id)
-    same_id(body, credential_id, "credential")
-    fields, extra = taken(body, CredentialUpdate, "credential")
-    values = given(fields, "blob")
-    request.enforce(UPDATE, {"target.credential.user_id": values.get("user_id", row.user_id)})
-    _check_references(tx, values.get("user_id"), values.get("project_id"))
-    _refuse_ec2_change(row.type, values.get("type", row.type))
-    if fields.blob is not UNSET:
-        if row.type.lower() == "ec2":
-            _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(fields.blob))
-        values["sealed_blob"] = seal(tx, request.runtime, fields.blob.encode())
-    tx.update(credentials, row.id, **values, extra=row.extra | extra)
+    if row.type.lower() == "ec2":
+        _check_made_with(_ec2_blob(blob_of(request.runtime, row)), _ec2_blob(body.blob))
+    tx.update(credentials, row.id, sealed_blob=seal(tx, request.runtime, body.blob.encode()))
     return view(request, find_credential(tx, credential_id))
 
 
 @api.op("DELETE", "/credentials/{credential_id}", policy=DELETE, target=_target, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, credential_id: str) -> None:
     """Delete a credential."""
-    tx.delete(credentials, id=_permitted(tx, request, credential_id).id)
+    row = _permitted(tx, request, credential_id)
+    tx.delete(credentials, id=row.id)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -146,7 +141,7 @@ def ec2_id(access: str) -> str:
 def insert(tx: Tx, runtime: Runtime, id: str, user_id: str, project_id: str | None, type: str, blob: str, extra: dict) -> Row:
     _check_references(tx, user_id, project_id)
     if tx.get(credentials, id=id) is not None:
-        raise Conflict("Conflict occurred attempting to store credential - Duplicate entry.")
+        raise Conflict(f"Conflict occurred attempting to store credential - Duplicate entry found with ID {id}.")
     sealed = seal(tx, runtime, blob.encode())
     return tx.insert(credentials, id=id, user_id=user_id, project_id=project_id, type=type, sealed_blob=sealed, extra=extra)
 
@@ -177,15 +172,11 @@ def _ec2_blob(blob: str) -> dict:
         parts = msgspec.json.decode(blob, type=dict)
     except (msgspec.MsgspecError, RecursionError):
         raise BadRequest("Invalid blob in credential") from None
+    if not parts:
+        raise expecting("blob", "credential")
     if not isinstance(parts.get("access"), str):
         raise expecting("access", "credential")
     return parts
-
-
-def _refuse_ec2_change(old: str, new: str) -> None:
-    """A credential's id is made of its access key for good, and whose delegation made it is noted where it is made."""
-    if (old.lower() == "ec2") != (new.lower() == "ec2"):
-        raise BadRequest("type can not be updated from or to ec2; make another credential")
 
 
 def _check_made_with(old: dict, new: dict) -> None:
@@ -194,8 +185,7 @@ def _check_made_with(old: dict, new: dict) -> None:
             raise BadRequest(f"{name} can not be updated for credential")
 
 
-def _check_references(tx: Tx, user_id: str | None, project_id: str | None) -> None:
-    if user_id is not None:
-        find_user(tx, user_id)
+def _check_references(tx: Tx, user_id: str, project_id: str | None) -> None:
+    find_user(tx, user_id)
     if project_id is not None:
         find_project(tx, project_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..kernel.db import Tx
-from ..kernel.http import Request
+from ..kernel.http import Reply, Request
 from . import api
 
 VERSION, UPDATED = "v3.14", "2020-04-07T00:00:00Z"
@@ -11,9 +11,9 @@ VERSION, UPDATED = "v3.14", "2020-04-07T00:00:00Z"
 
 
 @api.op("GET", "", policy=None, status=300)
-def versions(tx: Tx, request: Request) -> dict:
+def versions(tx: Tx, request: Request) -> Reply[dict]:
     """List the API's versions."""
-    return {"versions": {"values": [_version(request)]}}
+    return Reply({"versions": {"values": [_version(request)]}}, headers={"Location": f"{request.base}/v3/"})
 
 
 @api.op("GET", "/v3", policy=None)

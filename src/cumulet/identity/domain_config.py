@@ -10,7 +10,7 @@ import msgspec
 
 from ..kernel.db import Row, Tx
 from ..kernel.errors import Conflict, Forbidden, NotFound
-from ..kernel.http import Reply, Request
+from ..kernel.http import OpenBody, Reply, Request
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api, domain_drivers, mirror
 from .credentials import seal
 from .domain_drivers import domain_options
@@ -38,19 +38,28 @@ DELETE = api.rule("identity:delete_domain_config", ADMIN, "Delete a domain's con
 # -- operations ----------------------------------------------------------------------------------------------------
 
 Config = dict[str, t.Any]
+
+
+class Sent(OpenBody):
+    """A body without a configuration is one with an empty one, for which there is an answer."""
+
+    config: Config = msgspec.field(default_factory=dict)
+
+
 ALL = "/domains/{domain_id}/config"
 GROUP = ALL + "/{group}"
 OPTION = GROUP + "/{option}"
 
 
-@api.op("PUT", ALL, policy=CREATE, wrap="config", status=201, errors=(200, 404, 409))
-def create(tx: Tx, request: Request, domain_id: str, body: Config) -> Reply:
+@api.op("PUT", ALL, policy=CREATE, reply="config", status=201, errors=(200, 404, 409))
+def create(tx: Tx, request: Request, domain_id: str, body: Sent | None) -> Reply:
     """Set a domain's configuration, in place of any that it has."""
     find_domain(tx, domain_id)
-    _check(body)
+    config = body.config if body else {}
+    _check(config)
     with _switching(tx, domain_id):
         before = tx.delete(domain_options, domain_id=domain_id)
-        _set(tx, request, domain_id, body)
+        _set(tx, request, domain_id, config)
     return Reply(_shown(_rows(tx, domain_id)), 200 if before else 201)
 
 
@@ -66,16 +75,17 @@ def show(tx: Tx, request: Request, domain_id: str, group: str | None = None, opt
     return config[group] if group and option else config
 
 
-@api.op("PATCH", ALL, policy=UPDATE, wrap="config", errors=(404, 409))
-@api.op("PATCH", GROUP, policy=UPDATE, wrap="config", errors=(404, 409))
-@api.op("PATCH", OPTION, policy=UPDATE, wrap="config", errors=(404, 409))
-def update(tx: Tx, request: Request, domain_id: str, body: Config, group: str | None = None, option: str | None = None) -> dict:
+@api.op("PATCH", ALL, policy=UPDATE, reply="config", errors=(404, 409))
+@api.op("PATCH", GROUP, policy=UPDATE, reply="config", errors=(404, 409))
+@api.op("PATCH", OPTION, policy=UPDATE, reply="config", errors=(404, 409))
+def update(tx: Tx, request: Request, domain_id: str, body: Sent | None, group: str | None = None, option: str | None = None) -> dict:
     """Change a domain's configuration, or a group or an option of it.
 
     A group or an option that the path names must be in the body, alone, and must have been set before. The answer is
     the whole configuration."""
     find_domain(tx, domain_id)
-    config = {group: body} if group and option else body
+    sent = body.config if body else {}
+    config = {group: sent} if group and option else sent
     _check(config)
     if group is not None:
         _check_narrow(config, group, option)

@@ -13,7 +13,7 @@ from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, SCOPES, api, epoch
-from .attributes import Id, ShortName, Text, given, refuse_immutable, same_id, taken
+from .attributes import Id, ShortName, Text, given, refuse_immutable, something, taken
 from .entities import once, shown
 from .listing import listed
 from .project_tags import Tags
@@ -99,7 +99,7 @@ def show(tx: Tx, request: Request, domain_id: str) -> dict:
 def update(tx: Tx, request: Request, domain_id: str, body: dict[str, t.Any]) -> dict:
     """Change a domain. Disabling it disables the tokens of its users and for its projects."""
     row = find_domain(tx, domain_id)
-    same_id(body, domain_id, "domain")
+    something(body, "domain")
     fields, extra = taken(body, DomainUpdate, "domain")
     refuse_immutable(row.options, fields.options, domain_id, "domain")
     change(tx, row, given(fields, "tags"), extra, fields.tags)

@@ -12,7 +12,7 @@ from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
-from .attributes import Name, Text, given, same_id, taken
+from .attributes import Name, Text, expecting, given, same_id, something, taken
 from .endpoints import endpoints
 from .entities import find, shown
 from .listing import listed
@@ -33,13 +33,13 @@ FILTERS = {"interface", "service_id", "region_id"}
 
 class GroupCreate(OpenBody):
     name: Name
-    filters: dict[str, str]
+    filters: dict[str, t.Any]
     description: Text | None = None
 
 
 class GroupUpdate(OpenBody):
     name: Name | UnsetType = UNSET
-    filters: dict[str, str] | UnsetType = UNSET
+    filters: dict[str, t.Any] | UnsetType = UNSET
     description: Text | None | UnsetType = UNSET
 
 
@@ -84,7 +84,8 @@ def show(tx: Tx, request: Request, endpoint_group_id: str) -> dict:
 def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.Any]) -> dict:
     """Change an endpoint group. Filters that are given take the place of all that it had."""
     row = find_group(tx, endpoint_group_id)
-    same_id(body, endpoint_group_id, "endpoint group")
+    something(body, "endpoint_group")
+    same_id(body, endpoint_group_id)
     fields, _ = taken(body, GroupUpdate, "endpoint_group")
     values = given(fields)
     if "filters" in values:
@@ -113,9 +114,11 @@ def matching(filters: dict[str, str]) -> sa.ColumnElement[bool]:
     return sa.and_(sa.true(), *(endpoints.c[name] == value for name, value in filters.items()))
 
 
-def _check(filters: dict[str, str]) -> None:
-    if unknown := filters.keys() - FILTERS:
-        raise BadRequest(f"Invalid input for field/attribute filters: {', '.join(sorted(unknown))}; known are {', '.join(sorted(FILTERS))}")
+def _check(filters: dict[str, t.Any]) -> None:
+    if filters.keys() - FILTERS:
+        raise expecting("service_id or region_id or interface", "endpoint_group")
+    if not all(isinstance(value, str) for value in filters.values()):
+        raise BadRequest("Invalid input for field/attribute filters: each of them is a text")
     if filters.get("interface", "public") not in ("public", "internal", "admin"):
         raise BadRequest("Invalid input for field/attribute filters.interface: admin, internal or public")
 

@@ -14,7 +14,7 @@ from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
-from .attributes import expecting, given, same_id, taken
+from .attributes import expecting, given, same_id, something, taken
 from .entities import find, shown
 from .listing import listed
 from .regions import RegionCreate, RegionId, add, regions
@@ -75,7 +75,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     fields, extra = taken(body, EndpointCreate, "endpoint")
     _check(tx, given(fields))
     region = fields.region_id or fields.region
-    _ensure_region(tx, region)
+    _ensure_region(tx, fields.region)
     row = tx.insert(
         endpoints, id=ids.new_hex(), service_id=fields.service_id, region_id=region, interface=fields.interface,
         url=fields.url, enabled=fields.enabled, extra=extra | ({"name": fields.name} if fields.name else {}),
@@ -100,13 +100,14 @@ def show(tx: Tx, request: Request, endpoint_id: str) -> dict:
 def update(tx: Tx, request: Request, endpoint_id: str, body: dict[str, t.Any]) -> dict:
     """Change an endpoint."""
     row = find_endpoint(tx, endpoint_id)
-    same_id(body, endpoint_id, "endpoint")
+    something(body, "endpoint")
+    same_id(body, endpoint_id)
     fields, extra = taken(body, EndpointUpdate, "endpoint")
     values = given(fields, "region")
     _check(tx, values)
     if "region_id" not in values and fields.region is not UNSET:
+        _ensure_region(tx, fields.region)
         values["region_id"] = fields.region
-    _ensure_region(tx, values.get("region_id"))
     tx.update(endpoints, row.id, **values, extra=row.extra | extra)
     epoch.bump(tx)
     return show(tx, request, endpoint_id)
@@ -146,6 +147,8 @@ def _check(tx: Tx, values: dict) -> None:
         raise BadRequest(f"Cannot create an endpoint with an invalid URL: {values['url']}.")
     if "service_id" in values and tx.get(services, id=values["service_id"]) is None:
         raise expecting("endpoint service_id", "service table")
+    if values.get("region_id") and tx.get(regions, id=values["region_id"]) is None:
+        raise expecting("endpoint region_id", "region table")
 
 
 def _broken(url: str) -> bool:

@@ -42,6 +42,9 @@ def once(tx: Tx, table: sa.Table, name: str, domain_id: str | None, *where: sa.C
     statement = sa.select(table.c.id).where(table.c.name == name, table.c.domain_id == domain_id, *where)
     found = tx.scalar(statement.where(table.c.id != but) if but else statement)
     if found:
+        if domain_id is None and table.name == "identity_projects":
+            why = f"it is not permitted to have two projects acting as domains with the same name: {name}"
+            raise Conflict(f"Conflict occurred attempting to store project - {why}.")
         noun = table.name.removeprefix("identity_").removesuffix("s")
-        place = f" at domain ID {domain_id}" if domain_id else ""
+        place = f" at domain ID {domain_id}" if domain_id and but is None else ""
         raise Conflict(f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {name}{place}.")

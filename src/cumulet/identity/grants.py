@@ -113,7 +113,7 @@ def declare(grant: Grant) -> None:
     @op("revoke", "DELETE", one, status=204)
     def revoke(tx: Tx, request: Request, **path: str) -> None:
         """Take a role away."""
-        wanted = _checked(tx, grant.assignment(path))
+        wanted = _placed(tx, grant.assignment(path))
         if not tx.delete(assignments, id=wanted.id):
             raise _not_given(wanted)
         _drop_credentials(tx, wanted)
@@ -159,6 +159,11 @@ def _checked(tx: Tx, wanted: Assignment) -> Assignment:
         users.find_user(tx, wanted.user_id)
     if wanted.group_id is not None:
         groups.find_group(tx, wanted.group_id)
+    return _placed(tx, wanted)
+
+
+def _placed(tx: Tx, wanted: Assignment) -> Assignment:
+    """Raise NotFound where there is no such role, or nothing that it could be on; who has it may be gone."""
     if wanted.kind != "system":
         (tree.find_domain if wanted.kind == "domain" else tree.find_project)(tx, str(wanted.target_id))
     if wanted.role_id:

@@ -6,13 +6,13 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel import ids
+from ..kernel import clock, ids
 from ..kernel.db import Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, epoch, users
-from .attributes import Id, Name, Text, given, same_id, taken
+from .attributes import Id, ShortName, Text, given, same_id, something, taken
 from .domain_drivers import check_new, check_same, check_writable
 from .entities import find, missing, once, shown
 from .listing import listed, of_own_domain
@@ -43,13 +43,13 @@ groups = table(
 
 
 class GroupCreate(OpenBody):
-    name: Name
-    domain_id: Id | None = None
+    name: ShortName
+    domain_id: Id | UnsetType = UNSET
     description: Text | None = None
 
 
 class GroupUpdate(OpenBody):
-    name: Name | UnsetType = UNSET
+    name: ShortName | UnsetType = UNSET
     domain_id: Id | UnsetType = UNSET
     description: Text | None | UnsetType = UNSET
 
@@ -102,7 +102,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     """Create a group, in the token's domain (or the default one) where the body names none."""
     fields, extra = taken(body, GroupCreate, "group")
     domain_id = fields.domain_id or request.context.domain_id or DEFAULT_DOMAIN
-    request.enforce(CREATE, {"target.group.domain_id": fields.domain_id})
+    request.enforce(CREATE, {"target.group.domain_id": fields.domain_id or None})
     find_domain(tx, domain_id)
     check_new(tx, domain_id)
     row = tx.insert(groups, id=ids.new_hex(), name=fields.name, domain_id=domain_id, description=fields.description or "", extra=extra)
@@ -128,7 +128,8 @@ def update(tx: Tx, request: Request, group_id: str, body: dict[str, t.Any]) -> d
     """Change a group."""
     row = find_group(tx, group_id)
     check_writable(row)
-    same_id(body, group_id, "group")
+    something(body, "group")
+    same_id(body, group_id)
     fields, extra = taken(body, GroupUpdate, "group")
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
@@ -188,10 +189,11 @@ def check_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
 
 @api.op("DELETE", "/groups/{group_id}/users/{user_id}", policy=REMOVE, target=target, status=204, errors=(404,))
 def remove_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
-    """Remove a user from a group."""
+    """Remove a user from a group, which ends the tokens that they have."""
     pair = _pair(tx, group_id, user_id, write=True)
     if not tx.delete(memberships, **pair):
         raise _not_inside(group_id, user_id)
+    tx.update(users.users, user_id, valid_from=clock.now())
     epoch.bump(tx)
 
 

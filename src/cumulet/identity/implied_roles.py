@@ -7,7 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx, table
-from ..kernel.errors import Forbidden, NotFound
+from ..kernel.errors import Conflict, Forbidden, NotFound
 from ..kernel.http import Request
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from .roles import find_role, roles
@@ -35,6 +35,13 @@ CHECK = api.rule("identity:check_implied_role", ADMIN_OR_SYSTEM_READER, "Check a
 RULE = "/roles/{prior_role_id}/implies/{implied_role_id}"
 
 
+def _there(tx: Tx, request: Request, prior_role_id: str, implied_role_id: str) -> dict:
+    """Everybody may know which roles there are not."""
+    find_role(tx, prior_role_id)
+    find_role(tx, implied_role_id)
+    return {}
+
+
 @api.op("GET", "/roles/{prior_role_id}/implies", policy=LIST, errors=(404,))
 def index(tx: Tx, request: Request, prior_role_id: str) -> dict:
     """List the roles that a role implies by itself."""
@@ -44,15 +51,16 @@ def index(tx: Tx, request: Request, prior_role_id: str) -> dict:
     return {"role_inference": _inference(request, prior, [_brief(request, row) for row in rows])} | _links(request)
 
 
-@api.op("PUT", RULE, policy=CREATE, status=201, errors=(404,))
+@api.op("PUT", RULE, policy=CREATE, status=201, errors=(404, 409))
 def create(tx: Tx, request: Request, prior_role_id: str, implied_role_id: str) -> dict:
     """Make a role imply another."""
     prior, implied = find_role(tx, prior_role_id), find_role(tx, implied_role_id)
     if implied.name == "admin" or (prior.domain_id is None and implied.domain_id is not None):
         raise Forbidden(f"{implied.id} cannot be an implied roles.")
-    if tx.get(implied_roles, prior_role_id=prior.id, implied_role_id=implied.id) is None:
-        tx.insert(implied_roles, prior_role_id=prior.id, implied_role_id=implied.id)
-        epoch.bump(tx)
+    if tx.get(implied_roles, prior_role_id=prior.id, implied_role_id=implied.id) is not None:
+        raise Conflict("Conflict occurred attempting to store implied_role - Duplicate entry.")
+    tx.insert(implied_roles, prior_role_id=prior.id, implied_role_id=implied.id)
+    epoch.bump(tx)
     return _view(request, prior, implied)
 
 
@@ -69,7 +77,7 @@ def check(tx: Tx, request: Request, prior_role_id: str, implied_role_id: str) ->
     _find(tx, prior_role_id, implied_role_id)
 
 
-@api.op("DELETE", RULE, policy=DELETE, status=204, errors=(404,))
+@api.op("DELETE", RULE, policy=DELETE, target=_there, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, prior_role_id: str, implied_role_id: str) -> None:
     """Make a role imply another no more."""
     prior, implied = _find(tx, prior_role_id, implied_role_id)
@@ -85,7 +93,7 @@ def index_all(tx: Tx, request: Request) -> dict:
         _inference(request, known[prior], [_brief(request, known[one]) for one in sorted(implied)])
         for prior, implied in sorted(direct(tx).items())
     ]
-    return {"role_inferences": listed} | _links(request)
+    return {"role_inferences": listed}
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -108,6 +116,17 @@ def expanded(rules: dict[str, set[str]], held: t.Iterable[str]) -> set[str]:
         if role not in found:
             found.add(role)
             waiting += rules.get(role, ())
+    return found
+
+
+def priors(rules: dict[str, set[str]], held: str) -> dict[str, str | None]:
+    """A role and all that it implies, each with the one that implies it, the nearest to the role that is held (whose is none)."""
+    found: dict[str, str | None] = {held: None}
+    waiting = [held]
+    for role in waiting:
+        new = sorted(rules.get(role, set()) - found.keys())
+        found |= dict.fromkeys(new, role)
+        waiting += new
     return found
 
 

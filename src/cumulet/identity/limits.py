@@ -72,6 +72,12 @@ def _target(tx: Tx, request: Request, limit_id: str) -> dict:
     return named | {"target.limit.project.domain_id": project.domain_id if project else None}
 
 
+def _there(tx: Tx, request: Request, limit_id: str) -> dict:
+    """Everybody may know which limits there are not."""
+    _find(tx, limit_id)
+    return {}
+
+
 @api.op("GET", "/limits/model", policy=MODEL, reply="model")
 def show_model(tx: Tx, request: Request) -> dict:
     """Show how limits of projects and domains go together."""
@@ -115,7 +121,7 @@ def update(tx: Tx, request: Request, limit_id: str, body: LimitUpdate) -> dict:
     return show(tx, request, limit_id)
 
 
-@api.op("DELETE", ONE, policy=DELETE, status=204, errors=(404,))
+@api.op("DELETE", ONE, policy=DELETE, target=_there, status=204, errors=(404,))
 def delete(tx: Tx, request: Request, limit_id: str) -> None:
     """Delete a limit: what is registered counts again."""
     tx.delete(limits, id=_find(tx, limit_id).id)

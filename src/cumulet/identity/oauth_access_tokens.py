@@ -19,7 +19,7 @@ from .entities import missing, shown
 from .listing import listed
 from .oauth_consumers import consumers
 from .oauth_request_tokens import answer, find_request_token, request_tokens
-from .oauth_signatures import check, signed, told
+from .oauth_signatures import check, check_verifier, signed, told
 from .roles import roles
 from .times import iso
 
@@ -57,6 +57,7 @@ def create(tx: Tx, request: Request) -> Response:
     oauth = told(request, "oauth_consumer_key", "oauth_token", "oauth_verifier")
     asked = find_request_token(tx, oauth["oauth_token"])
     check(oauth)
+    check_verifier(oauth["oauth_verifier"])
     consumer = tx.get(consumers, id=oauth["oauth_consumer_key"])
     right = consumer is not None and consumer.id == asked.consumer_id and signed(request, oauth, consumer.secret, asked.secret)
     told_right = hmac.compare_digest((asked.verifier or "").encode(), oauth["oauth_verifier"].encode())

@@ -12,7 +12,7 @@ from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
-from .attributes import Text, given, same_id, taken
+from .attributes import Text, given, same_id, something, taken
 from .entities import shown
 from .listing import listed
 
@@ -71,7 +71,8 @@ def show(tx: Tx, request: Request, consumer_id: str) -> dict:
 def update(tx: Tx, request: Request, consumer_id: str, body: dict[str, t.Any]) -> dict:
     """Change a consumer's description, and never its secret."""
     row = find_consumer(tx, consumer_id)
-    same_id(body, consumer_id, "consumer")
+    something(body, "consumer")
+    same_id(body, consumer_id)
     if "secret" in body:
         raise BadRequest("Cannot change consumer secret")
     fields, extra = taken(body, ConsumerUpdate, "consumer")

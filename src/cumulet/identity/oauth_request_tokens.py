@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-import string
 
 import sqlalchemy as sa
 from starlette.responses import Response
@@ -18,13 +17,12 @@ from .application_credentials import RoleReference, referenced
 from .attributes import expecting
 from .delegation import refuse_for_oauth
 from .oauth_consumers import find_consumer
-from .oauth_signatures import check, signed, told
+from .oauth_signatures import VERIFIER, check, signed, told
 from .times import iso
 from .tree import find_project
 
 LASTS = dt.timedelta(seconds=28800)
 """How long a user has to grant what is asked for."""
-VERIFIER = "".join(sorted(set(string.ascii_letters + string.digits) - set("jiIl1oO0")))
 """What a verifier, which people may have to type, is made of: nothing that looks like another."""
 
 # -- table ---------------------------------------------------------------------------------------------------------
@@ -76,7 +74,7 @@ def authorize(tx: Tx, request: Request, request_token_id: str, body: list[RoleRe
     row = find_request_token(tx, request_token_id)
     if any((role.id is None) == (role.name is None) for role in body):
         raise BadRequest("Invalid input for field/attribute roles: each is named by its id or by its name")
-    granted = referenced(tx, body)
+    granted = {role.id for role in body if role.id} | referenced(tx, [role for role in body if not role.id])
     user_id = str(request.context.user_id)
     if granted - {role.id for role in assignments.roles_on(tx, user_id, "project", row.project_id)}:
         raise Unauthorized("authorizing user does not have role required")

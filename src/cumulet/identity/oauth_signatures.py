@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+import string
 import typing as t
 from urllib.parse import quote, unquote
 from urllib.request import parse_http_list
@@ -19,6 +20,8 @@ METHOD = "HMAC-SHA1"
 WINDOW = 600
 """Seconds that a request's timestamp may differ from this host's clock."""
 MANDATORY = ("oauth_signature", "oauth_consumer_key", "oauth_nonce", "oauth_timestamp", "oauth_signature_method")
+VERIFIER = "".join(sorted(set(string.ascii_letters + string.digits) - set("jiIl1oO0")))
+"""What verifiers are made of: characters that are not taken for others when they are told."""
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -50,6 +53,12 @@ def check(oauth: dict[str, str], *names: str) -> None:
         raise _invalid("Invalid timestamp size")
     if abs(micros(clock.now()) - int(oauth["oauth_timestamp"]) * 1_000_000) > WINDOW * 1_000_000:
         raise _invalid(f"Timestamp given is invalid, differ from allowed by over {WINDOW} seconds.")
+
+
+def check_verifier(text: str) -> None:
+    """Raise BadRequest for what no verifier looks like."""
+    if not re.fullmatch(f"[{VERIFIER}]{{8}}", text):
+        raise _invalid("Invalid verifier format.")
 
 
 def signed(request: Request, oauth: dict[str, str], consumer_secret: str, token_secret: str = "", query: bool = True) -> bool:

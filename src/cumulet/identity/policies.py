@@ -12,7 +12,7 @@ from ..kernel.db import Row, Tx, table
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api
-from .attributes import Text, given, same_id, taken
+from .attributes import Text, given, same_id, something, taken
 from .entities import find, shown
 from .listing import listed
 
@@ -74,7 +74,8 @@ def show(tx: Tx, request: Request, policy_id: str) -> dict:
 def update(tx: Tx, request: Request, policy_id: str, body: dict[str, t.Any]) -> dict:
     """Change a policy document."""
     row = find_policy(tx, policy_id)
-    same_id(body, policy_id, "policy")
+    something(body, "policy")
+    same_id(body, policy_id, "policy ID")
     fields, extra = taken(body, PolicyUpdate, "policy")
     tx.update(policies, row.id, **given(fields), extra=row.extra | extra)
     return show(tx, request, policy_id)

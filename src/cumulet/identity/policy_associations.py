@@ -101,7 +101,7 @@ def index(tx: Tx, request: Request, policy_id: str) -> Page:
     table = endpoints.endpoints
     within = [_within(tx, row) for row in tx.rows(policy_associations, policy_id=policy_id)]
     rows = tx.all(sa.select(table).where(sa.or_(sa.false(), *within)).order_by(table.c.id))
-    return Page([endpoints.view(request, row) for row in rows])
+    return Page([_without_region(endpoints.view(request, row)) for row in rows])
 
 
 @api.op("GET", "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy", policy=GET, reply="policy", errors=(404,))
@@ -169,3 +169,8 @@ def _and_below(tx: Tx, region_id: str) -> list[str]:
     for one in found:
         found += (row.id for row in tx.rows(regions, parent_region_id=one))
     return found
+
+
+def _without_region(endpoint: dict) -> dict:
+    """An endpoint as this list alone shows it: without the old name of its region."""
+    return {name: value for name, value in endpoint.items() if name != "region"}

@@ -69,10 +69,9 @@ def delete(tx: Tx, request: Request, endpoint_group_id: str, project_id: str) ->
     epoch.bump(tx)
 
 
-@api.op("GET", GROUP + "/projects", policy=PROJECTS, reply="projects", errors=(404,))
+@api.op("GET", GROUP + "/projects", policy=PROJECTS, reply="projects")
 def index_projects(tx: Tx, request: Request, endpoint_group_id: str) -> Page:
     """List the projects that are associated with an endpoint group."""
-    find_group(tx, endpoint_group_id)
     table, pairs = tree.projects, project_endpoint_groups
     mine = sa.select(pairs.c.project_id).where(pairs.c.endpoint_group_id == endpoint_group_id)
     rows = tx.all(sa.select(table).where(table.c.id.in_(mine)).order_by(table.c.name, table.c.id))

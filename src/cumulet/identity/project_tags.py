@@ -83,10 +83,10 @@ def add(tx: Tx, request: Request, project_id: str, tag: str) -> Reply:
         msgspec.convert(tag, Tag)
     except msgspec.ValidationError as error:
         raise BadRequest(f"Invalid input for field/attribute tag: {error}") from None
-    if tx.scalar(sa.select(sa.func.count()).where(project_tags.c.project_id == row.id)) >= MOST:
-        raise BadRequest(f"Invalid input for field/attribute tags: a project has at most {MOST} tags")
     if tx.get(project_tags, project_id=project_id, name=tag) is not None:
         raise BadRequest(f"Invalid input for field/attribute tags: the project has the tag {tag} already")
+    if tx.scalar(sa.select(sa.func.count()).where(project_tags.c.project_id == row.id)) >= MOST:
+        raise BadRequest(f"Invalid input for field/attribute tags: a project has at most {MOST} tags")
     tx.insert(project_tags, project_id=project_id, name=tag)
     return Reply(None, headers={"Location": request.url})
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx
-from ..kernel.errors import BadRequest, Forbidden
+from ..kernel.errors import BadRequest, Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, assignments, epoch, limit_models
@@ -83,9 +83,10 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
     fields, extra = taken(body, ProjectCreate, "project")
     request.enforce(CREATE, {"target.project.domain_id": fields.domain_id})
     domain_id, parent_id = _place(tx, request, fields)
-    once(tx, projects, fields.name, domain_id)
+    id = ids.new_hex()
+    _check_name(tx, fields.name, domain_id, id)
     row = tx.insert(
-        projects, id=ids.new_hex(), name=fields.name, domain_id=domain_id, parent_id=parent_id,
+        projects, id=id, name=fields.name, domain_id=domain_id, parent_id=parent_id,
         description=fields.description or "", enabled=fields.enabled, is_domain=fields.is_domain,
         options=fields.options, extra=extra,
     )  # fmt: skip
@@ -126,7 +127,7 @@ def show(tx: Tx, request: Request, project_id: str) -> dict:
 def update(tx: Tx, request: Request, project_id: str, body: dict[str, t.Any]) -> dict:
     """Change a project. Disabling it makes the tokens for it worthless."""
     row = find_project(tx, project_id)
-    same_id(body, project_id, "project")
+    same_id(body, project_id)
     fields, extra = taken(body, ProjectUpdate, "project")
     refuse_immutable(row.options, fields.options, project_id, "project")
     _refuse_move(row, fields)
@@ -134,7 +135,8 @@ def update(tx: Tx, request: Request, project_id: str, body: dict[str, t.Any]) ->
     if "enabled" in values and not row.is_domain:
         _check_enabled(tx, row, values["enabled"])
     change(tx, row, values, extra, fields.tags)
-    return view(request, find_project(tx, project_id), tags_of(tx, [row.id])[row.id])
+    row = find_project(tx, project_id)
+    return view(request, row, tags_of(tx, [row.id])[row.id]) | {"extra": row.extra}
 
 
 @api.op("DELETE", "/projects/{project_id}", policy=DELETE, target=target, status=204, errors=(404,))
@@ -143,7 +145,7 @@ def delete(tx: Tx, request: Request, project_id: str) -> None:
     row = find_project(tx, project_id)
     refuse_immutable(row.options, None, project_id, "project", "delete")
     if row.is_domain and row.enabled:
-        raise Forbidden(f"cannot delete an enabled project acting as a domain. Please disable the project {project_id} first.")
+        raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
     if tx.scalar(sa.select(projects.c.id).where(projects.c.parent_id == row.id).limit(1)):
         raise Forbidden(
             f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy. Use the cascade option if "
@@ -165,6 +167,15 @@ def views(tx: Tx, request: Request, rows: t.Sequence[Row]) -> list[dict]:
 def view(request: Request, row: Row, tags: list[str]) -> dict:
     columns = ("name", "domain_id", "parent_id", "description", "enabled", "is_domain", "options")
     return shown(request, "projects", row, *columns, tags=tags)
+
+
+def _check_name(tx: Tx, name: str, domain_id: str | None, id: str) -> None:
+    if domain_id is not None and tx.rows(projects, name=name, domain_id=domain_id):
+        raise Conflict(
+            "Conflict occurred attempting to store project - it is not permitted to have two projects with either the same name or "
+            f"same id in the same domain: name is {name}, project id {id}."
+        )
+    once(tx, projects, name, domain_id)
 
 
 def _place(tx: Tx, request: Request, fields: ProjectCreate) -> tuple[str | None, str | None]:
@@ -207,10 +218,12 @@ def _check_parent(tx: Tx, parent: Row, domain_id: str, deepest: int) -> None:
 
 
 def _refuse_move(row: Row, fields: ProjectUpdate) -> None:
-    for name in ("domain_id", "parent_id", "is_domain"):
-        value = getattr(fields, name)
-        if value is not UNSET and value != getattr(row, name):
-            raise Forbidden(f"Update of `{name}` is not allowed.")
+    if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
+        raise BadRequest("Cannot change Domain ID")
+    if fields.is_domain is not UNSET and fields.is_domain != row.is_domain:
+        raise BadRequest("Update of `is_domain` is not allowed.")
+    if fields.parent_id is not UNSET and fields.parent_id != row.parent_id:
+        raise Forbidden("Update of `parent_id` is not allowed.")
 
 
 def _check_enabled(tx: Tx, row: Row, enabled: bool) -> None:

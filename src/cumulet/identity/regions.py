@@ -13,7 +13,7 @@ from ..kernel.errors import BadRequest, Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Reply, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, SCOPES, api
-from .attributes import Text, given, same_id, taken
+from .attributes import Text, given, same_id, something, taken
 from .entities import find, shown
 from .listing import listed
 
@@ -87,7 +87,8 @@ def show(tx: Tx, request: Request, region_id: str) -> dict:
 def update(tx: Tx, request: Request, region_id: str, body: dict[str, t.Any]) -> dict:
     """Change a region."""
     row = find_region(tx, region_id)
-    same_id(body, region_id, "region")
+    something(body, "region")
+    same_id(body, region_id)
     fields, extra = taken(body, RegionUpdate, "region")
     values = given(fields)
     if "description" in values:
@@ -106,8 +107,7 @@ def delete(tx: Tx, request: Request, region_id: str) -> None:
         with tx.savepoint():
             tx.delete(regions, id=region_id)
     except Conflict:
-        why = "it or its child regions have associated endpoints or registered limits"
-        raise Forbidden(f"Unable to delete region {region_id} because {why}.") from None
+        raise Forbidden(f"Unable to delete region {region_id} because it or its child regions have associated endpoints.") from None
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def add(tx: Tx, id: str, fields: RegionCreate, extra: dict) -> Row:
     if fields.parent_region_id:
         find_region(tx, fields.parent_region_id)
     if tx.get(regions, id=id) is not None:
-        raise Conflict(f"Conflict occurred attempting to store region - Duplicate ID, {id}.")
+        raise Conflict(f"Conflict occurred attempting to store region - Duplicate ID, {id}..")
     return tx.insert(regions, id=id, description=fields.description or "", parent_region_id=fields.parent_region_id, extra=extra)
 
 
@@ -133,5 +133,5 @@ def _check_parent(tx: Tx, id: str, parent_id: str) -> None:
     above: str | None = parent_id
     while above is not None:
         if above == id:
-            raise BadRequest(f"The specified parent region {parent_id} would create a circular region hierarchy.")
+            raise BadRequest(f"The specified parent region {id} would create a circular region hierarchy.")
         above = find_region(tx, above).parent_region_id

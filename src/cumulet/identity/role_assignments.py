@@ -47,13 +47,14 @@ class Wanted(t.NamedTuple):
 
 
 class Entry(t.NamedTuple):
-    """An assignment, or what one comes to; `source` is the one that was given."""
+    """An assignment, or what one comes to; `source` is the one that was given, `prior_id` the role that implies this one."""
 
     source: Row
     kind: str
     target_id: str | None
     user_id: str | None
     role_id: str
+    prior_id: str | None = None
 
 
 def _target(tx: Tx, request: Request) -> dict:
@@ -124,6 +125,8 @@ def _sources(tx: Tx, wanted: Wanted) -> list[Row]:
         where.append(a.inherited.is_(wanted.inherited))
     if wanted.system:
         where.append(a.kind == "system")
+    elif wanted.effective:
+        where.append(a.kind != "system")
     if wanted.domain_id:
         where += [a.kind == "domain", a.target_id == wanted.domain_id]
         where += [a.inherited.is_(False)] if wanted.effective else []
@@ -160,8 +163,9 @@ def _effective(tx: Tx, wanted: Wanted, rows: list[Row]) -> list[Entry]:
         who = [row.user_id] if row.user_id else members.get(row.group_id, [])
         where = below[row.target_id] if row.inherited else [row.target_id]
         kind = "project" if row.inherited else row.kind
-        every = itertools.product(where, who, implied.by(row.role_id))
-        found |= {entry: None for one in every if _matches(wanted, entry := Entry(row, kind, *one))}
+        every = itertools.product(where, who, implied.by(row.role_id).items())
+        entries = (Entry(row, kind, place, user, *role) for place, user, role in every)
+        found |= {entry: None for entry in entries if _matches(wanted, entry)}
     return list(found)
 
 
@@ -174,16 +178,17 @@ def _matches(wanted: Wanted, entry: Entry) -> bool:
 
 
 class _Implied:
-    """Each role's own roles: itself and all that it implies, without those that belong to a domain."""
+    """Each role's own roles: itself and all that it implies, without those that belong to a domain; and which implied them."""
 
     def __init__(self, tx: Tx):
         self._rules = implied_roles.direct(tx)
         self._of_domains = set(tx.execute(sa.select(roles.c.id).where(roles.c.domain_id.is_not(None))).scalars())
-        self._known: dict[str, list[str]] = {}
+        self._known: dict[str, dict[str, str | None]] = {}
 
-    def by(self, role_id: str) -> list[str]:
+    def by(self, role_id: str) -> dict[str, str | None]:
         if role_id not in self._known:
-            self._known[role_id] = sorted(implied_roles.expanded(self._rules, [role_id]) - self._of_domains)
+            priors = implied_roles.priors(self._rules, role_id)
+            self._known[role_id] = {id: priors[id] for id in sorted(priors.keys() - self._of_domains)}
         return self._known[role_id]
 
 
@@ -242,13 +247,15 @@ def _view(request: Request, entry: Entry, names: _Names | None) -> dict:
 
 
 def _links(request: Request, entry: Entry) -> dict:
+    """As the real service has them: of an implied role, the assignment is told with the role that implies it, and their link
+    names them the wrong way round."""
     source, base = entry.source, f"{request.base}/v3"
     where = "/system" if source.kind == "system" else f"/{source.kind}s/{source.target_id}"
     who = f"/users/{source.user_id}" if source.user_id else f"/groups/{source.group_id}"
-    path = f"{where}{who}/roles/{source.role_id}"
+    path = f"{where}{who}/roles/{entry.prior_id or source.role_id}"
     links = {"assignment": f"{base}/OS-INHERIT{path}/inherited_to_projects" if source.inherited else f"{base}{path}"}
     if source.group_id and entry.user_id:
         links["membership"] = f"{base}/groups/{source.group_id}/users/{entry.user_id}"
-    if source.role_id != entry.role_id:
-        links["prior_role"] = f"{base}/prior_role/{source.role_id}/implies/{entry.role_id}"
+    if entry.prior_id:
+        links["prior_role"] = f"{base}/prior_role/{entry.role_id}/implies/{entry.prior_id}"
     return links

@@ -13,7 +13,7 @@ from ..kernel.errors import BadRequest
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, SCOPES, api, epoch
-from .attributes import Id, Name, Text, given, refuse_immutable, same_id, taken
+from .attributes import Id, Name, Text, given, refuse_immutable, same_id, something, taken
 from .entities import find, name_once, once, shown
 from .listing import asked, listed
 from .tree import find_domain
@@ -33,18 +33,21 @@ roles = table(
 # -- wire ----------------------------------------------------------------------------------------------------------
 
 
+Options = dict[t.Literal["immutable"], bool | None]
+
+
 class RoleCreate(OpenBody):
     name: Name
     domain_id: Id | None = None
     description: Text | None = None
-    options: dict[str, bool | None] = msgspec.field(default_factory=dict)
+    options: Options = msgspec.field(default_factory=dict)
 
 
 class RoleUpdate(OpenBody):
     name: Name | UnsetType = UNSET
     domain_id: Id | None | UnsetType = UNSET
     description: Text | None | UnsetType = UNSET
-    options: dict[str, bool | None] | UnsetType = UNSET
+    options: Options | UnsetType = UNSET
 
 
 # -- policy --------------------------------------------------------------------------------------------------------
@@ -109,7 +112,8 @@ def show(tx: Tx, request: Request, role_id: str) -> dict:
 def update(tx: Tx, request: Request, role_id: str, body: dict[str, t.Any]) -> dict:
     """Change a role."""
     row = _permitted(tx, request, role_id, UPDATE_OF_DOMAIN)
-    same_id(body, role_id, "role")
+    something(body, "role")
+    same_id(body, role_id)
     fields, extra = taken(body, RoleUpdate, "role")
     refuse_immutable(row.options, fields.options, role_id, "role")
     if fields.domain_id is not UNSET and fields.domain_id != row.domain_id:
@@ -118,7 +122,7 @@ def update(tx: Tx, request: Request, role_id: str, body: dict[str, t.Any]) -> di
     if "name" in values:
         once(tx, roles, values["name"], row.domain_id, but=row.id)
     if "options" in values:
-        values["options"] = row.options | values["options"]
+        values["options"] = {name: value for name, value in (row.options | values["options"]).items() if value is not None}
     tx.update(roles, row.id, **values, extra=row.extra | extra)
     epoch.bump(tx)
     return view(request, find_role(tx, role_id))

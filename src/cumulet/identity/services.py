@@ -13,7 +13,7 @@ from ..kernel.errors import Conflict, Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
-from .attributes import Text, given, same_id, taken
+from .attributes import Text, given, same_id, something, taken
 from .entities import find, shown
 from .listing import listed
 
@@ -87,7 +87,8 @@ def show(tx: Tx, request: Request, service_id: str) -> dict:
 def update(tx: Tx, request: Request, service_id: str, body: dict[str, t.Any]) -> dict:
     """Change a service."""
     row = find_service(tx, service_id)
-    same_id(body, service_id, "service")
+    something(body, "service")
+    same_id(body, service_id)
     fields, extra = taken(body, ServiceUpdate, "service")
     tx.update(services, row.id, **given(fields), extra=row.extra | extra)
     epoch.bump(tx)
@@ -114,8 +115,5 @@ def find_service(tx: Tx, id: str) -> Row:
 
 
 def view(request: Request, row: Row) -> dict:
-    body = shown(request, "services", row, "type", "enabled")
-    for name in ("name", "description"):
-        if getattr(row, name) is not None:
-            body[name] = getattr(row, name)
-    return body
+    told = {} if row.description is None else {"description": row.description}
+    return shown(request, "services", row, "type", "enabled", name=row.name or "") | told

@@ -25,6 +25,8 @@ def expiry(text: str) -> dt.datetime:
 def moment_told(text: str) -> dt.datetime:
     """A moment in a client's words. Raises BadRequest for what is none."""
     try:
+        if len(text) <= len("2026-01-31"):
+            raise ValueError("a date is no moment")
         return clock.parse(text)
     except (ValueError, OverflowError):
         raise BadRequest(f"Timestamp not in expected format. {_MALFORMED}") from None

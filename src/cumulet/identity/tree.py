@@ -104,7 +104,7 @@ def change(tx: Tx, row: Row, values: dict[str, t.Any], extra: dict, tags: list[s
     if "description" in values:
         values["description"] = values["description"] or ""
     if "options" in values:
-        values["options"] = row.options | values["options"]
+        values["options"] = {name: value for name, value in (row.options | values["options"]).items() if value is not None}
     tx.update(projects, row.id, **values, extra=row.extra | extra)
     if tags is not UNSET:
         set_tags(tx, row.id, tags)

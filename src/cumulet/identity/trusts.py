@@ -95,7 +95,7 @@ def _self(tx: Tx, request: Request) -> dict:
 
 
 def _target(tx: Tx, request: Request, trust_id: str, **_: str) -> dict:
-    row = find_trust(tx, trust_id)
+    row = find_usable(tx, trust_id)
     return {"target.trust.trustor_user_id": row.trustor_user_id, "target.trust.trustee_user_id": row.trustee_user_id}
 
 
@@ -145,7 +145,7 @@ def index(tx: Tx, request: Request) -> Page:
 def show(tx: Tx, request: Request, trust_id: str) -> dict:
     """Show a trust."""
     refuse_for_trusts(request)
-    return _view(tx, request, find_trust(tx, trust_id))
+    return _view(tx, request, find_usable(tx, trust_id))
 
 
 @api.op("DELETE", ONE, policy=DELETE, target=_target, status=204, errors=(404,))
@@ -180,6 +180,14 @@ def find_trust(tx: Tx, id: str) -> Row:
     """A trust that has not expired. Raises NotFound."""
     row = tx.first(sa.select(trusts).where(trusts.c.id == id, _unexpired()))
     if row is None:
+        raise missing("trust", id)
+    return row
+
+
+def find_usable(tx: Tx, id: str) -> Row:
+    """A trust that has not expired and is not used up. Raises NotFound."""
+    row = find_trust(tx, id)
+    if row.remaining_uses == 0:
         raise missing("trust", id)
     return row
 
@@ -220,6 +228,8 @@ def _unexpired() -> sa.ColumnElement[bool]:
 
 def _lent_roles(tx: Tx, fields: TrustCreate, source: Row | None) -> set[str]:
     """The roles asked for, all of which the trustor has on the project; without a project there are none to lend."""
+    if any(role.id is None and role.name is None for role in fields.roles):
+        raise BadRequest("Invalid input for field/attribute roles: each is named by its id or by its name")
     lent = referenced(tx, fields.roles)
     own: set[str] = set()
     if fields.project_id:

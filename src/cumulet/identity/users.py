@@ -16,7 +16,7 @@ from ..kernel.errors import BadRequest
 from ..kernel.http import Body, OpenBody, Page, Request
 from ..kernel.http.wire import UNSET, UnsetType
 from . import SCOPES, api, epoch, password_rules
-from .attributes import Id, Name, Text, given, same_id, taken
+from .attributes import Id, Name, Text, given, same_id, something, taken
 from .domain_drivers import check_new, check_writable
 from .entities import find, missing, once, shown
 from .federation import names
@@ -85,7 +85,7 @@ class Options(Body):
 
 class UserCreate(OpenBody):
     name: Name
-    domain_id: Id | None = None
+    domain_id: Id | UnsetType = UNSET
     default_project_id: t.Annotated[str, msgspec.Meta(max_length=64)] | None = None
     description: Text | None = None
     enabled: bool = True
@@ -147,7 +147,7 @@ async def create(request: Request, body: dict[str, t.Any]) -> dict:
     fields, extra = taken(body, UserCreate, "user")
     _check_options(fields.options)
     domain_id = fields.domain_id or request.context.domain_id or DEFAULT_DOMAIN
-    request.enforce(CREATE, {"target.user.domain_id": fields.domain_id})
+    request.enforce(CREATE, {"target.user.domain_id": fields.domain_id or None})
     rules = request.runtime.config.security_compliance
     if fields.password is not None:
         password_rules.check_strength(fields.password, rules)
@@ -171,15 +171,17 @@ def show(tx: Tx, request: Request, user_id: str) -> dict:
 
 @api.op("PATCH", "/users/{user_id}", policy=UPDATE, target=target, wrap="user", errors=(404, 409))
 async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict:
-    """Change a user. A new password, or disabling them, ends the tokens they have."""
-    same_id(body, user_id, "user")
+    """Change a user. A new password, or disabling them, ends the tokens they have. What the real service has no column
+    for is told twice, as there."""
+    something(body, "user")
+    same_id(body, user_id)
     fields, extra = taken(body, UserUpdate, "user")
     _check_options(fields.options)
     rules, hashed = request.runtime.config.security_compliance, UNSET
     if fields.password is not UNSET:
         password_rules.check_strength(fields.password, rules)
         hashed = await _hash(request, fields.password)
-    return await request.write(lambda tx: whole(tx, request, _change(tx, user_id, fields, extra, hashed, rules)))
+    return await request.write(lambda tx: _changed(tx, request, _change(tx, user_id, fields, extra, hashed, rules)))
 
 
 @api.op("DELETE", "/users/{user_id}", policy=DELETE, target=target, status=204, errors=(404,))
@@ -239,6 +241,11 @@ def expiring(request: Request) -> list[sa.ColumnElement[bool]]:
                 )
             where.append(COMPARED[name or "eq"](users.c.password_expires_at, moment_told(text)))
     return where
+
+
+def _changed(tx: Tx, request: Request, row: Row) -> dict:
+    told = {} if row.description is None else {"description": row.description}
+    return whole(tx, request, row) | {"extra": row.extra | told}
 
 
 def new_password(tx: Tx, user: Row, hashed: str | None, options: dict, rules: SecurityCompliance, *, own: bool) -> dict[str, t.Any]:

@@ -190,7 +190,8 @@ class TestTrusts:
         answer = self.consume(cloud, trust)
         assert answer.status_code == 201
         assert cloud.bearer(answer.headers["x-subject-token"]).get("/auth/catalog").status_code == 200
-        assert self.consume(cloud, trust).status_code == 403
+        assert self.consume(cloud, trust).status_code == 401
+        assert demo.get(f"/OS-TRUST/trusts/{trust['id']}").status_code == 404
 
     @pytest.mark.parametrize(
         ("more", "status"),

@@ -96,7 +96,8 @@ def test_what_may_not_be_set(admin, path, config, why):
 
 
 def test_what_is_no_configuration(admin, path):
-    for body in ({}, {"config": []}, {"config": "x"}, {"config": {"ldap": {"url": "\0"}}}, {"config": {"identity": {"list_limit": 2**70}}}):
+    assert admin.put(path, {}).status_code == 403
+    for body in ({"config": []}, {"config": "x"}, {"config": {"ldap": {"url": "\0"}}}, {"config": {"identity": {"list_limit": 2**70}}}):
         assert admin.put(path, body).status_code == 400
         assert admin.patch(f"{path}/ldap/url", body).status_code == 400
 

@@ -145,8 +145,9 @@ def test_what_is_not_there(admin, project, endpoints, group):
         ):  # fmt: skip
             assert admin(method, path).status_code == 404, f"{method} {path}"
     for path in ("projects/nowhere/endpoints", "projects/nowhere/endpoint_groups", "endpoints/none/projects",
-                 "endpoint_groups/none/projects", "endpoint_groups/none/endpoints"):  # fmt: skip
+                 "endpoint_groups/none/endpoints"):  # fmt: skip
         assert admin.get(f"/OS-EP-FILTER/{path}").status_code == 404
+    assert admin.get(f"{GROUPS}/none/projects").json()["projects"] == []
 
 
 def test_associations_go_with_what_they_are_of(cloud, admin, project, endpoints, group):

@@ -173,7 +173,7 @@ def test_listing_assignments(cloud, admin, people):
     by_group = next(a for a in effective if a["scope"]["project"]["id"] == parent and a["role"]["id"] == reader)
     assert by_group["links"] == {
         "assignment": f"{base}/projects/{parent}/groups/{group}/roles/{member}",
-        "membership": f"{base}/groups/{group}/users/{user}", "prior_role": f"{base}/prior_role/{member}/implies/{reader}",
+        "membership": f"{base}/groups/{group}/users/{user}", "prior_role": f"{base}/prior_role/{reader}/implies/{member}",
     }  # fmt: skip
     on_child = listed(f"scope.project.id={child}&effective&role.id={member}")
     assert [a["user"]["id"] for a in on_child] == [user]

@@ -211,7 +211,7 @@ def test_actions(me: Caller, body: t.Any, status: int, told: str):
 
 def test_methods_that_are_not_there_name_those_that_are(me: Caller):
     answer = me.put("/things", {})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
     assert me("HEAD", "/things").status_code == 200
 
 

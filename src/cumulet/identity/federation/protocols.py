@@ -59,11 +59,11 @@ def create(tx: Tx, request: Request, idp_id: str, protocol_id: str, body: Protoc
     return _view(request, tx.insert(protocols, provider_id=idp_id, id=protocol_id, **given(body)))
 
 
-@api.op("GET", ALL, policy=LIST, reply="protocols", errors=(404,))
+@api.op("GET", ALL, policy=LIST, reply="protocols")
 def index(tx: Tx, request: Request, idp_id: str) -> Page:
     """List the protocols of an identity provider."""
-    find_provider(tx, idp_id)
-    return Page([_view(request, row) for row in tx.rows(protocols, order=protocols.c.id, provider_id=idp_id)])
+    rows = tx.rows(protocols, order=protocols.c.id, provider_id=idp_id)
+    return Page([_view(request, row) | {"idp_id": idp_id, "remote_id_attribute": row.remote_id_attribute} for row in rows])
 
 
 @api.op("GET", ONE, policy=GET, reply="protocol", errors=(404,))
@@ -106,6 +106,6 @@ def _check_mapping(tx: Tx, mapping_id: str) -> None:
 
 def _view(request: Request, row: Row) -> dict:
     provider = f"OS-FEDERATION/identity_providers/{row.provider_id}"
-    body = shown(request, f"{provider}/protocols", row, "mapping_id", "remote_id_attribute", idp_id=row.provider_id)
+    body = shown(request, f"{provider}/protocols", row, "mapping_id")
     body["links"]["identity_provider"] = f"{request.base}/v3/{provider}"
     return body

@@ -12,7 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ...kernel.db import Row, Tx
-from ...kernel.errors import Forbidden
+from ...kernel.errors import Forbidden, Unauthorized
 from ...kernel.http import Request
 from .. import tree
 from ..application_credentials import application_credentials
@@ -71,7 +71,7 @@ def find(tx: Tx, request: Request, auth: Auth) -> list[Found]:
     found = []
     for method in dict.fromkeys(identity.methods):
         if method not in SUPPORTED:
-            raise denied()
+            raise Unauthorized("Attempted to authenticate with an unsupported method.")
         part = getattr(identity, method)
         if part is None:
             raise expecting(method, "identity")
@@ -175,7 +175,7 @@ def _directory(tx: Tx, named: NamedUser, user: Row | None) -> str | None:
 def _by_password(tx: Tx, request: Request, part: ByPassword) -> Found:
     """Of a user who is locked out, no password is the right one."""
     if part.user.password is None:
-        raise expecting("password", "user")
+        raise denied()
     user = _named_user(tx, request, part.user)
     if directory := _directory(tx, part.user, user):
         return Found(user.id if user else None, part.user.password, None, directory, user.local_id if user else None)
@@ -216,17 +216,17 @@ def _forbidden(action: str) -> Forbidden:
 
 
 def _by_credential(tx: Tx, request: Request, part: ByApplicationCredential) -> Found:
+    if part.id is None and part.name is None:
+        raise expecting("name or ID", "application credential")
     if part.secret is None:
         raise expecting("secret", "application credential")
     if part.id is not None:
         row = tx.get(application_credentials, id=part.id)
-    elif part.name is None:
-        raise expecting("name or ID", "application credential")
     elif part.user is None:
         raise expecting("user", "application credential")
     else:
         user = _named_user(tx, request, part.user)
-        row = user and tx.get(application_credentials, user_id=user.id, name=part.name)
+        row = user and tx.get(application_credentials, user_id=user.id, name=str(part.name))
     if row is None:
         return Found(None, part.secret)
     return Found(row.user_id, part.secret, row.secret_hash, credential=row)

@@ -28,6 +28,7 @@ def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
     body |= _scope(resolved)
     if resolved.trust is not None:
         body["OS-TRUST:trust"] = _trust(resolved.trust)
+        body.pop("is_domain", None)
     if resolved.app_credential is not None:
         body["application_credential"] = _app_credential(tx, resolved.app_credential)
     if resolved.access_token is not None:
@@ -62,7 +63,8 @@ def _of_user(resolved: Resolved) -> dict:
 def _scope(resolved: Resolved) -> dict:
     if resolved.scope == "u":
         return {}
-    body: dict[str, t.Any] = {"roles": [_named(role) for role in resolved.roles]}
+    shown = _whole if resolved.trust is not None else _named
+    body: dict[str, t.Any] = {"roles": [shown(role) for role in resolved.roles]}
     if resolved.scope == "s":
         body["system"] = {"all": True}
     elif resolved.scope == "d" and resolved.domain is not None:
@@ -88,3 +90,8 @@ def _app_credential(tx: Tx, row: Row) -> dict:
 
 def _named(row: Row) -> dict:
     return {"id": row.id, "name": row.name}
+
+
+def _whole(role: Row) -> dict:
+    """A role as a trust's token has it."""
+    return {name: getattr(role, name) for name in ("id", "name", "domain_id", "description", "options")}

@@ -13,6 +13,7 @@ from .methods import Found, named_domain, named_in_domain
 from .resolve import denied
 
 UNSCOPED: Where = ("u", "")
+ONE_OF = "system, project, domain, OS-TRUST:trust or unscoped"
 
 
 def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Row | None]:
@@ -26,6 +27,8 @@ def choose(tx: Tx, auth: Auth, user: Row, found: list[Found]) -> tuple[Where, Ro
     access = next((one.access_token for one in found if one.access_token is not None), None)
     if access is not None:
         return ("p", access.project_id), None
+    if isinstance(auth.scope, str) and auth.scope != "unscoped":
+        raise expecting(ONE_OF, "scope")
     if isinstance(auth.scope, str) or (auth.scope is not None and auth.scope.unscoped is not None):
         return UNSCOPED, None
     if auth.scope is None:
@@ -49,7 +52,7 @@ def default(tx: Tx, user: Row) -> Where:
 def _asked(tx: Tx, scope: Scope) -> tuple[Where, Row | None]:
     parts = [part for part in (scope.project, scope.domain, scope.system, scope.trust) if part is not None]
     if len(parts) != 1:
-        raise expecting("one of: project, domain, system, OS-TRUST:trust or unscoped", "scope")
+        raise expecting(ONE_OF, "scope")
     part = parts[0]
     if isinstance(part, NamedTrust):
         return _trust(tx, part)
@@ -72,7 +75,7 @@ def _trust(tx: Tx, named: NamedTrust) -> tuple[Where, Row]:
     if named.id is None:
         raise expecting("trust_id", "trust")
     try:
-        trust = trusts.find_trust(tx, named.id)
+        trust = trusts.find_usable(tx, named.id)
     except NotFound:
         raise denied() from None
     return (("p", trust.project_id) if trust.project_id else UNSCOPED), trust

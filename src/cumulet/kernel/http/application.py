@@ -24,7 +24,7 @@ from . import idempotency, wire
 from .api import Operation
 from .dialects import Dialect
 from .request import Request
-from .routing import Routes
+from .routing import Match, Routes
 from .versions import prune, shape
 
 log = get_logger("http")
@@ -73,6 +73,7 @@ class Application:
         root = self.runtime.config.public_url.rstrip("/") or (f"http://{host}" if host else self.runtime.config.url)
         return Request(
             runtime=self.runtime, api=api, method=http.method, path=path, root=root, query=http.query_params.multi_items(),
+            raw_query=quote(http.scope["query_string"], safe="/%:@!$&'()*+,;=~?"),
             headers={k.lower(): v for k, v in http.headers.items()}, id=ids.request_id(), stream=http.stream,
             peer=http.client.host if http.client else "",
         ), routes  # fmt: skip
@@ -88,8 +89,7 @@ class Application:
                 raise NotFound("The resource could not be found.")
             candidates = match.methods.get(request.method) or match.methods.get("GET" if request.method == "HEAD" else "")
             if not candidates:
-                raise MethodNotAllowed("The method is not allowed for the requested URL.",
-                                       headers={"Allow": ", ".join(sorted(match.methods))})  # fmt: skip
+                raise MethodNotAllowed("The method is not allowed for the requested URL.", headers={"Allow": _allowed(match)})
             request.dialect = candidates[0].dialect or request.dialect
             raw = b"" if candidates[0].raw else await request.body()
             operation, body = self._choose(request, candidates, raw)
@@ -109,8 +109,8 @@ class Application:
         return operation, response
 
     async def _authenticated(self, request: Request) -> None:
-        """A path that does not exist is told only to those with a token, as by the services' own middleware."""
-        if request.token and request.api.base:
+        """A path that does not exist is told only to those with a token, where the service guards its paths."""
+        if request.token and request.api.base and request.api.dialect.guards_paths:
             await self.runtime.db.read(lambda tx: _authenticate(request, tx))
 
     def _choose(self, request: Request, candidates: list[Operation], raw: bytes) -> tuple[Operation, t.Any]:
@@ -182,7 +182,7 @@ class Application:
 
     def _fault(self, request: Request, error: ApiError) -> Response:
         if isinstance(error, Unauthorized):
-            error.headers.setdefault("WWW-Authenticate", f'Keystone uri="{request.root}/identity"')
+            error.headers.setdefault("WWW-Authenticate", f'Keystone uri="{request.root}{request.api.dialect.login}"')
         shared = isinstance(error, Unauthorized) and request.dialect is request.api.dialect
         media, body = (Dialect() if shared else request.dialect).fault(request, error)
         return Response(body, error.status, error.headers, media_type=media)
@@ -285,6 +285,11 @@ def _by_action(candidates: list[Operation], body: t.Any) -> list[Operation]:
     if not named:
         raise BadRequest(f"There is no such action: {next(iter(body))}")
     return named
+
+
+def _allowed(match: Match) -> str:
+    """The methods that a path has, as `Allow` lists them."""
+    return ", ".join(sorted(match.methods.keys() | ({"HEAD"} if "GET" in match.methods else set())))
 
 
 def _raw_path(scope: t.Any) -> str:

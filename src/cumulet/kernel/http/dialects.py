@@ -31,6 +31,10 @@ class Dialect:
     request_id_header: str | None = None
     empty_names: bool = False
     """Whether a path that ends in a slash names something whose id is empty (which nothing has), or is the one without it."""
+    login = "/identity"
+    """Where a caller without a good token is told to get one, below the cloud's address."""
+    guards_paths = True
+    """Whether a path that does not exist is told only to those with a token, as by the middleware before most services."""
     picks_fields = False
     """Whether `fields` in a GET's query picks attributes out of the answer."""
 
@@ -90,6 +94,19 @@ class Dialect:
 
 
 class IdentityDialect(Dialect):
+    """Identity: every list has links, and a method that a path does not have is told in the framework's own form."""
+
+    login = "/identity/v3"
+    guards_paths = False
+
+    def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
+        if error.status == 405:
+            return JSON, msgspec.json.encode({"message": error.message})
+        return super().fault(request, error)
+
+    def version_headers(self, at: Version) -> dict[str, str]:
+        return {"Vary": "X-Auth-Token"}
+
     def page(self, request: Request, name: str, page: Page, body: dict) -> None:
         next_link = request.link_to_page(page.marker) if page.marker is not None else None
         body["links"] = {"next": next_link, "self": request.url, "previous": None}

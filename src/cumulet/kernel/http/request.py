@@ -25,9 +25,11 @@ class Request:
     """What was asked, by whom, at which microversion. `runtime` is the process's services."""
 
     def __init__(self, *, runtime: Runtime, api: Api, method: str, path: str, root: str, query: list[tuple[str, str]],
-                 headers: dict[str, str], id: str, stream: t.Callable[[], t.AsyncIterator[bytes]], peer: str = ""):  # fmt: skip
+                 headers: dict[str, str], id: str, raw_query: str = "", peer: str = "",
+                 stream: t.Callable[[], t.AsyncIterator[bytes]]):  # fmt: skip
         self.runtime, self.api, self.method, self.path, self.root = runtime, api, method, path, root
-        self.query, self.headers, self.id, self.stream, self.peer = query, headers, id, stream, peer
+        self.query, self.raw_query, self.headers = query, raw_query, headers
+        self.id, self.stream, self.peer = id, stream, peer
         self.dialect: Dialect = api.dialect
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
@@ -92,8 +94,8 @@ class Request:
 
     @property
     def url(self) -> str:
-        query = urlencode(self.query)
-        return self.root + self.path + (f"?{query}" if query else "")
+        """The address as it was sent, without a slash at the end of its path."""
+        return self.root + self.path.rstrip("/") + (f"?{self.raw_query}" if self.raw_query else "")
 
     def link_to_page(self, marker: str | None) -> str:
         """This request's address, with another marker (none: the first page)."""

@@ -92,7 +92,7 @@ ENDS: dict[str, tuple[Call, set[str]]] = {
     "the project's domain disabled": (lambda v: v.admin.patch(f"/domains/{v.abroad}", {"domain": {"enabled": False}}), ON_PROJECT),
     "the project disabled": (lambda v: v.admin.patch(f"/projects/{v.project}", {"project": {"enabled": False}}), ON_PROJECT),
     "the project deleted": (lambda v: v.admin.delete(f"/projects/{v.project}"), ON_PROJECT),
-    "taken from the group": (lambda v: v.admin.delete(f"/groups/{v.group}/users/{v.user}"), ON_PROJECT),
+    "taken from the group": (lambda v: v.admin.delete(f"/groups/{v.group}/users/{v.user}"), ALL),
     "the group deleted": (lambda v: v.admin.delete(f"/groups/{v.group}"), ON_PROJECT),
     "the group's role taken away": (
         lambda v: v.cloud.revoke(v.admin, "worker", f"projects/{v.project}/groups/{v.group}"), ON_PROJECT),

@@ -141,7 +141,7 @@ def go_through_everything(server: Server, secrets: Secrets) -> None:
     ]["secret"]
     for kind in ("totp", "ec2", "cert"):
         blob = json.dumps({"access": kind, "secret": secrets["blob"]})
-        made("/credentials", "credential", type=kind, blob=blob, user_id=me)
+        made("/credentials", "credential", type=kind, blob=blob, user_id=me, project_id=_project(server, admin))
     secrets["consumer"] = made("/OS-OAUTH1/consumers", "consumer")["secret"]
     domain = made("/domains", "domain", name="d")["id"]
     config = {"config": {"ldap": {"url": "ldap://nowhere", "password": secrets["ldap"]}}}
