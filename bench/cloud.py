@@ -94,16 +94,16 @@ def running(guest: Path, *flags: str) -> t.Iterator[Cloud]:
             cloud.down()
 
 
-def exchange(method: str, path: str, body: t.Any = None, headers: dict[str, str] | None = None) -> tuple[t.Any, t.Any]:
+def exchange(method: str, path: str, body: t.Any = None, headers: dict[str, str] | None = None, at: str = LISTEN) -> tuple[t.Any, t.Any]:
     """One request on a connection of its own: the answer's JSON and headers. Raises Refused."""
-    answer, data = _answer(method, path, body, headers or {})
+    answer, data = _answer(method, path, body, headers or {}, at)
     if answer.status >= 400:
         raise Refused(f"{method} {path}: {answer.status} {data.decode(errors='replace')[:400]}")
     return (json.loads(data) if data else None), answer.headers
 
 
-def _answer(method: str, path: str, body: t.Any, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(LISTEN, timeout=30)
+def _answer(method: str, path: str, body: t.Any, headers: dict[str, str], at: str = LISTEN) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection(at, timeout=60)
     with contextlib.closing(connection):
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json", **headers})

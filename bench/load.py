@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import itertools
 import json
 import math
 import multiprocessing
@@ -58,6 +59,11 @@ def closed_loop(address: str, wanted: bytes, *, clients: int, seconds: float) ->
     return _elsewhere(_closed_loop, address, wanted, clients, seconds)
 
 
+def each_once(address: str, wanted: list[bytes], *, clients: int) -> Load:
+    """So many clients, who send these requests between them, each one once."""
+    return _elsewhere(_each_once, address, wanted, clients)
+
+
 def at_once(address: str, wanted: list[bytes]) -> Load:
     """Every request on a connection of its own, all sent at one moment."""
     return _elsewhere(_at_once, address, wanted)
@@ -76,17 +82,40 @@ def _measured(load: t.Callable, *arguments: t.Any) -> Load:
 
 
 async def _closed_loop(address: str, wanted: bytes, clients: int, seconds: float) -> tuple[list[Answered], float]:
-    connections = await _connect(address, clients)
+    return await _together(
+        address, clients, lambda began: itertools.takewhile(lambda _: time.perf_counter() < began + seconds, itertools.repeat(wanted))
+    )
+
+
+async def _each_once(address: str, wanted: list[bytes], clients: int) -> tuple[list[Answered], float]:
+    left = iter(wanted)
+    return await _together(address, clients, lambda _: left)
+
+
+async def _together(address: str, clients: int, wanted: t.Callable[[float], t.Iterable[bytes]]) -> tuple[list[Answered], float]:
+    """What so many clients are answered, each of whom sends what `wanted`, told when all began, has for it."""
+    all_clients = [Client(address, connection) for connection in await _connect(address, clients)]
     began = time.perf_counter()
-    answers = await asyncio.gather(*(_again(connection, wanted, began + seconds) for connection in connections))
+    answers = await asyncio.gather(*(client.ask_all(wanted(began)) for client in all_clients))
     return [one for some in answers for one in some], time.perf_counter() - began
 
 
-async def _again(connection: Connection, wanted: bytes, end: float) -> list[Answered]:
-    answers = []
-    while time.perf_counter() < end:
-        answers.append(await connection.ask(wanted))
-    return answers
+class Client:
+    """Sends one request after another. The time that a server makes its clients spend on new connections is part of the time
+    of its answers."""
+
+    def __init__(self, address: str, connection: Connection):
+        self._address, self._connection = address, connection
+
+    async def ask_all(self, wanted: t.Iterable[bytes]) -> list[Answered]:
+        return [await self._ask(one) for one in wanted]
+
+    async def _ask(self, wanted: bytes) -> Answered:
+        began = time.perf_counter()
+        if self._connection.ended:
+            (self._connection,) = await _connect(self._address, 1)
+        answer = await self._connection.ask(wanted)
+        return Answered(time.perf_counter() - began, answer.status)
 
 
 async def _at_once(address: str, wanted: list[bytes]) -> tuple[list[Answered], float]:
@@ -109,6 +138,7 @@ class Connection(asyncio.Protocol):
         self._transport = t.cast(asyncio.Transport, transport)
         self._parts: list[bytes] = []
         self._size, self._whole, self._status = 0, 0, 0
+        self.ended = False
 
     async def ask(self, wanted: bytes) -> Answered:
         """Send a request and wait for the whole of its answer. Raises ConnectionError."""
@@ -125,9 +155,12 @@ class Connection(asyncio.Protocol):
             self._read_head()
         if self._whole and self._size >= self._whole:
             self._parts, self._size, self._whole = [], 0, 0
+            if self.ended:
+                self._transport.close()
             self._answer.set_result(self._status)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.ended = True
         answer = getattr(self, "_answer", None)
         if answer is not None and not answer.done():
             answer.set_exception(error or ConnectionError("the server ended the connection"))
@@ -137,5 +170,6 @@ class Connection(asyncio.Protocol):
         if not end:
             return
         self._status = int(head[9:12])
+        self.ended = b"\r\nconnection: close" in head.lower()
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         self._whole = len(head) + 4 + (int(lengths[0][15:]) if lengths else 0)
