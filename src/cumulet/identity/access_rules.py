@@ -13,7 +13,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import MANY, Row, Tx, table
 from ..kernel.errors import Forbidden
 from ..kernel.http import OpenBody, Page, Request
 from . import api, users
@@ -69,7 +69,7 @@ def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's access rules."""
     refuse_for_application_credentials(request)
     filters = ("service", "path", "method")
-    return listed(tx, request, access_rules, lambda row: view(request, row), filters, access_rules.c.user_id == user_id)
+    return listed(tx, request, access_rules, lambda row: view(request, row), filters, user_id=user_id)
 
 
 @api.op("GET", "/users/{user_id}/access_rules/{access_rule_id}", policy=GET, target=users.target, reply="access_rule",
@@ -133,13 +133,18 @@ def _end(path: str, at: int) -> int:
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
+_USED = (
+    sa.select(access_rule_uses.c.credential_id, access_rules)
+    .join(access_rules, access_rules.c.id == access_rule_uses.c.rule_id)
+    .where(access_rule_uses.c.credential_id.in_(MANY))
+    .order_by(access_rules.c.created_at)
+)
+
+
 def of_credentials(tx: Tx, ids: list[str]) -> dict[str, list[dict]]:
     """The rules of some application credentials, as these show them."""
     found: dict[str, list[dict]] = {id: [] for id in ids}
-    statement = sa.select(access_rule_uses.c.credential_id, access_rules).join(
-        access_rules, access_rules.c.id == access_rule_uses.c.rule_id
-    )
-    for row in tx.all(statement.where(access_rule_uses.c.credential_id.in_(ids)).order_by(access_rules.c.created_at)):
+    for row in tx.many(_USED, ids):
         found[row.credential_id].append({"id": row.id, "service": row.service, "path": row.path, "method": row.method})
     return found
 

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ..kernel import ids
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import MANY, Row, Tx, table
 from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import Body, OpenBody, Page, Request
 from . import PROJECT_ALONE, access_rules, api, epoch, implied_roles
@@ -112,8 +112,7 @@ async def create(request: Request, user_id: str, body: dict[str, t.Any]) -> dict
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List a user's application credentials."""
     refuse_for_application_credentials(request)
-    own = application_credentials.c.user_id == user_id
-    page = listed(tx, request, application_credentials, lambda row: row, ("name",), own)
+    page = listed(tx, request, application_credentials, lambda row: row, ("name",), user_id=user_id)
     return page._replace(items=_views(tx, request, page.items))
 
 
@@ -203,10 +202,17 @@ def _rule(tx: Tx, user_id: str, rule: AccessRule) -> str:
     return found[0].id if found else tx.insert(access_rules.access_rules, id=ids.new_hex(), **says).id
 
 
+_ROLES = (
+    sa.select(credential_roles.c.credential_id, roles)
+    .join(roles, roles.c.id == credential_roles.c.role_id)
+    .where(credential_roles.c.credential_id.in_(MANY))
+    .order_by(roles.c.name)
+)
+
+
 def _views(tx: Tx, request: Request, rows: list[Row]) -> list[dict]:
     found: dict[str, list[dict]] = {row.id: [] for row in rows}
-    statement = sa.select(credential_roles.c.credential_id, roles).join(roles, roles.c.id == credential_roles.c.role_id)
-    for row in tx.all(statement.where(credential_roles.c.credential_id.in_(list(found))).order_by(roles.c.name)):
+    for row in tx.many(_ROLES, found):
         found[row.credential_id].append({name: getattr(row, name) for name in ROLE} | row.extra)
     rules = access_rules.of_credentials(tx, list(found))
     return [_view(request, row, found[row.id], rules[row.id]) for row in rows]

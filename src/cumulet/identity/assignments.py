@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import typing as t
 
@@ -9,9 +10,10 @@ import sqlalchemy as sa
 
 from ..kernel.db import Row, Tx, table
 from . import implied_roles
-from .memberships import ids_of_user
+from .groups import groups
+from .memberships import OF_USER, USER, holding
 from .roles import roles
-from .tree import ancestors, find_project, ids_below
+from .tree import PROJECT, above, below
 
 Kind = t.Literal["project", "domain", "system"]
 
@@ -53,17 +55,54 @@ def held(tx: Tx, assignment: Assignment) -> bool:
     return tx.get(assignments, id=assignment.id) is not None
 
 
-def of_user(tx: Tx, user_id: str, *where: sa.ColumnElement[bool], also: t.Collection[str] = ()) -> list[Row]:
-    """The assignments of a user and of the groups that they are in. also: further groups, by what their token says."""
-    in_groups = sa.or_(assignments.c.group_id.in_(ids_of_user(user_id)), *([assignments.c.group_id.in_(also)] if also else []))
-    theirs = sa.or_(assignments.c.user_id == user_id, in_groups)
-    return tx.all(sa.select(assignments).where(theirs, *where))
+# -- statements, each made once ------------------------------------------------------------------------------------
+
+
+def of_user(*where: sa.ColumnElement[bool], inside: sa.Select = OF_USER) -> sa.CompoundSelect:
+    """The assignments of a user and of the groups that they are in: PostgreSQL would look at all for an `or`."""
+    own, shared = assignments.c.user_id == USER, assignments.c.group_id.in_(inside)
+    return sa.union_all(sa.select(assignments).where(own, *where), sa.select(assignments).where(shared, *where))
+
+
+_VOUCHED: sa.BindParameter[str] = sa.bindparam("vouched", expanding=True)
+OF_CALLER = sa.select(OF_USER.union(sa.select(groups.c.id).where(groups.c.id.in_(_VOUCHED))).subquery().c.group_id)
+"""The ids of the groups that a user is in, or is said to be in by what their token says. It is executed with `caller`."""
+_of_caller = functools.partial(of_user, inside=OF_CALLER)
+
+
+def caller(user_id: str, also: t.Collection[str] = ()) -> dict[str, t.Any]:
+    """What statements are executed with for a user. also: further groups that they are in, by what their token says."""
+    return holding(user_id) | {_VOUCHED.key: list(also)}
+
+
+def _direct(kind: Kind) -> sa.ColumnElement[bool]:
+    return sa.and_(assignments.c.kind == kind, assignments.c.inherited.is_(False))
+
+
+def _on_projects() -> sa.CompoundSelect:
+    held = _of_caller(assignments.c.kind != "system").cte("held")
+    under = below(sa.select(held.c.target_id).where(held.c.inherited))
+    return sa.union(sa.select(held.c.target_id).where(held.c.kind == "project", held.c.inherited.is_(False)), sa.select(under.c.id))
+
+
+ON_PROJECTS = _on_projects()
+"""The ids of the projects on which a user has any role."""
+_inherited = sa.and_(assignments.c.inherited, assignments.c.target_id.in_(sa.select(above(PROJECT).c.id)))
+_ROLES: dict[Kind, sa.CompoundSelect] = {
+    "project": _of_caller(sa.or_(sa.and_(_direct("project"), assignments.c.target_id == PROJECT), _inherited)),
+    "domain": _of_caller(_direct("domain"), assignments.c.target_id == PROJECT),
+    "system": _of_caller(_direct("system")),
+}
+_DOMAINS = _of_caller(_direct("domain"))
+
+# -- what they come to ---------------------------------------------------------------------------------------------
 
 
 def roles_on(tx: Tx, user_id: str, kind: Kind, target_id: str | None, also: t.Collection[str] = ()) -> list[Row]:
     """The roles that a user has on a project, a domain or the system in the end, by name. A role that belongs to
     a domain counts for those that it implies, and is not among them itself."""
-    return effective(tx, {row.role_id for row in of_user(tx, user_id, _reaching(tx, kind, target_id), also=also)})
+    values = caller(user_id, also) | ({PROJECT.key: target_id} if target_id else {})
+    return effective(tx, {row.role_id for row in tx.all(_ROLES[kind], values)})
 
 
 def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
@@ -71,30 +110,24 @@ def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
     if not role_ids:
         return []
     found = implied_roles.expanded(implied_roles.direct(tx), role_ids)
-    return tx.all(sa.select(roles).where(roles.c.id.in_(found), roles.c.domain_id.is_(None)).order_by(roles.c.name))
+    return sorted((row for row in tx.among(roles.c.id, found) if row.domain_id is None), key=lambda row: row.name)
 
 
 def project_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str]:
     """The projects on which a user has any role."""
-    held = of_user(tx, user_id, assignments.c.kind != "system", also=also)
-    found = {row.target_id for row in held if row.kind == "project" and not row.inherited}
-    return found.union(*ids_below(tx, {row.target_id for row in held if row.inherited}).values())
+    return {row.target_id for row in tx.all(ON_PROJECTS, caller(user_id, also))}
 
 
 def domain_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str]:
     """The domains on which a user has any role."""
-    on = (assignments.c.kind == "domain", assignments.c.inherited.is_(False))
-    return {row.target_id for row in of_user(tx, user_id, *on, also=also)}
+    return {row.target_id for row in tx.all(_DOMAINS, caller(user_id, also))}
 
 
-def _reaching(tx: Tx, kind: Kind, target_id: str | None) -> sa.ColumnElement[bool]:
-    own = sa.and_(assignments.c.kind == kind, assignments.c.target_id == target_id, assignments.c.inherited.is_(False))
-    if kind != "project" or target_id is None:
-        return own
-    above = [row.id for row in ancestors(tx, find_project(tx, target_id))]
-    return sa.or_(own, sa.and_(assignments.c.target_id.in_(above), assignments.c.inherited.is_(True)))
+def on_system(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> bool:
+    """Whether a user has any role on the system."""
+    return bool(tx.all(_ROLES["system"], caller(user_id, also)))
 
 
 def names_of(tx: Tx, ids: set[str], of: sa.Table) -> dict[str, Row]:
     """Rows by id, of projects, users, groups or roles."""
-    return {row.id: row for row in tx.all(sa.select(of).where(of.c.id.in_(ids)))} if ids else {}
+    return {row.id: row for row in tx.among(of.c.id, ids)}

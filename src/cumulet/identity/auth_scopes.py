@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 import msgspec
-import sqlalchemy as sa
 
 from ..kernel.db import Tx
 from ..kernel.errors import Forbidden
@@ -13,7 +12,7 @@ from ..kernel.http import Page, Reply, Request
 from . import SCOPES, api, assignments, domains, users
 from . import projects as projects_
 from .catalog import catalog_of
-from .listing import listed
+from .listing import Within, listed
 from .state import state
 from .tree import projects, tags_of
 
@@ -47,7 +46,7 @@ def show_catalog(tx: Tx, request: Request) -> Reply[dict]:
 @api.op("GET", "/auth/projects", policy=PROJECTS, reply="projects")
 def index_projects(tx: Tx, request: Request) -> Page:
     """List the enabled projects on which the caller has a role."""
-    return _projects(tx, request, str(request.context.user_id), projects.c.enabled, also=_groups(request))
+    return _projects(tx, request, str(request.context.user_id), _groups(request), enabled=True)
 
 
 @api.op("GET", "/users/{user_id}/projects", policy=OF_USER, target=users.target, reply="projects", errors=(404,))
@@ -61,17 +60,16 @@ def index_user_projects(tx: Tx, request: Request, user_id: str) -> Page:
 @api.op("GET", "/auth/domains", policy=DOMAINS, reply="domains")
 def index_domains(tx: Tx, request: Request) -> Page:
     """List the enabled domains on which the caller has a role."""
-    own = assignments.domain_ids_of(tx, str(request.context.user_id), _groups(request))
-    rows = tx.all(sa.select(projects).where(projects.c.id.in_(own), projects.c.enabled).order_by(projects.c.name))
-    tags = tags_of(tx, list(own))
+    own = tx.among(projects.c.id, assignments.domain_ids_of(tx, str(request.context.user_id), _groups(request)))
+    rows = sorted((row for row in own if row.enabled), key=lambda row: row.name)
+    tags = tags_of(tx, [row.id for row in rows])
     return Page([domains.view(request, row, tags[row.id]) for row in rows])
 
 
 @api.op("GET", "/auth/system", policy=SYSTEM)
 def show_system(tx: Tx, request: Request) -> dict:
     """Say whether the caller has a role on the system."""
-    on = assignments.assignments.c.kind == "system"
-    held = assignments.of_user(tx, str(request.context.user_id), on, also=_groups(request))
+    held = assignments.on_system(tx, str(request.context.user_id), _groups(request))
     return {"system": [{"all": True}] if held else [], "links": {"self": request.url}}
 
 
@@ -83,7 +81,10 @@ def _groups(request: Request) -> list[str]:
     return request.context.extra.get("group_ids", [])
 
 
-def _projects(tx: Tx, request: Request, user_id: str, *where: sa.ColumnElement[bool], also: t.Collection[str] = ()) -> Page:
-    own = projects.c.id.in_(assignments.project_ids_of(tx, user_id, also))
-    page = listed(tx, request, projects, lambda row: row, ("name", "enabled", "domain_id"), own, *where)
+_ON_PROJECTS = projects.c.id.in_(assignments.ON_PROJECTS)
+
+
+def _projects(tx: Tx, request: Request, user_id: str, also: t.Collection[str] = (), **values: t.Any) -> Page:
+    own = Within(_ON_PROJECTS, assignments.caller(user_id, also))
+    page = listed(tx, request, projects, lambda row: row, ("name", "enabled", "domain_id"), within=own, **values)
     return page._replace(items=projects_.views(tx, request, page.items))

@@ -95,8 +95,8 @@ def index(tx: Tx, request: Request) -> Page:
     """List the credentials that the caller may see."""
     if is_delegated(request):
         return Page([])
-    where = [] if request.allows(LIST, {}) else [credentials.c.user_id == request.context.user_id]
-    return listed(tx, request, credentials, lambda row: view(request, row), ("user_id", "type"), *where)
+    own: dict[str, t.Any] = {} if request.allows(LIST, {}) else {"user_id": request.context.user_id}
+    return listed(tx, request, credentials, lambda row: view(request, row), ("user_id", "type"), **own)
 
 
 @api.op("GET", "/credentials/{credential_id}", policy=GET, target=_target, reply="credential", errors=(404,))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 import msgspec
-import sqlalchemy as sa
 
 from ..kernel import ids
 from ..kernel.db import Row, Tx
@@ -79,10 +78,8 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         reply="domains")  # fmt: skip
 def index(tx: Tx, request: Request) -> Page:
     """List domains; with a token for a domain, that domain alone."""
-    where: list[sa.ColumnElement[bool]] = [projects.c.is_domain]
-    if request.context.domain_id:
-        where.append(projects.c.id == request.context.domain_id)
-    page = listed(tx, request, projects, lambda row: row, ("name", "enabled"), *where)
+    own: dict[str, t.Any] = {"id": request.context.domain_id} if request.context.domain_id else {}
+    page = listed(tx, request, projects, lambda row: row, ("name", "enabled"), domain_id=None, is_domain=True, **own)
     tags = tags_of(tx, [row.id for row in page.items])
     return page._replace(items=[view(request, row, tags[row.id]) for row in page.items])
 

@@ -15,8 +15,8 @@ from . import SCOPES, api, epoch, users
 from .attributes import Id, ShortName, Text, given, same_id, something, taken
 from .domain_drivers import check_new, check_same, check_writable
 from .entities import find, missing, once, shown
-from .listing import listed, of_own_domain
-from .memberships import ends, ids_of_user, memberships
+from .listing import Within, listed, of_own_domain
+from .memberships import OF_USER, ends, holding, memberships
 from .state import state
 from .times import iso
 from .tree import DEFAULT_DOMAIN, find_domain
@@ -31,6 +31,7 @@ groups = table(
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("local_id", sa.String(255)),
     sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_identity_groups_name", "name"),
     unique={
         ("domain_id", "name"): "Conflict occurred attempting to store group - Duplicate entry found with name {name} at "
         "domain ID {domain_id}."
@@ -113,8 +114,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
 def index(tx: Tx, request: Request) -> Page:
     """List groups; with a token for a domain, that domain's alone."""
     users.ask_directory(tx, request, "group")
-    where = [groups.c.gone.is_(False), *of_own_domain(request, groups)]
-    return listed(tx, request, groups, lambda row: view(request, row), ("domain_id", "name"), *where)
+    return listed(tx, request, groups, lambda row: view(request, row), ("domain_id", "name"), gone=False, **of_own_domain(request))
 
 
 @api.op("GET", "/groups/{group_id}", policy=GET, target=target, reply="group", errors=(404,))
@@ -155,19 +155,18 @@ def delete(tx: Tx, request: Request, group_id: str) -> None:
 def index_users(tx: Tx, request: Request, group_id: str) -> Page:
     """List the users in a group."""
     state(request.runtime).directories.ask_members([find_group(tx, group_id)])
-    inside = users.users.c.id.in_(sa.select(memberships.c.user_id).where(memberships.c.group_id == group_id))
-    where = [inside, *of_own_domain(request, users.users), *users.expiring(request)]
-    return listed(tx, request, users.users, lambda row: users.view(request, row), ("domain_id", "enabled", "name"), *where)
+    inside, filters = Within(_IN_GROUP, {"group_id": group_id}), ("domain_id", "enabled", "name")
+    return listed(tx, request, users.users, lambda row: users.view(request, row), filters, *users.expiring(request), within=inside,
+                  **of_own_domain(request))  # fmt: skip
 
 
 @api.op("GET", "/users/{user_id}/groups", policy=LIST_OF_USER, target=users.target, reply="groups", errors=(404,))
 def index_of_user(tx: Tx, request: Request, user_id: str) -> Page:
     """List the groups that a user is in."""
     users.find_user(tx, user_id)
-    where = [groups.c.id.in_(ids_of_user(user_id)), *of_own_domain(request, groups)]
     until = ends(tx, user_id)
     shown_with_end = lambda row: view(request, row) | {"membership_expires_at": iso(until.get(row.id), zone="")}
-    return listed(tx, request, groups, shown_with_end, ("name",), *where)
+    return listed(tx, request, groups, shown_with_end, ("name",), within=Within(_WITH_USER, holding(user_id)), **of_own_domain(request))
 
 
 @api.op("PUT", "/groups/{group_id}/users/{user_id}", policy=ADD, target=target, status=204, errors=(404,))
@@ -183,7 +182,7 @@ def add_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
 def check_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     """Check whether a user is in a group."""
     pair = _pair(tx, group_id, user_id)
-    if group_id not in tx.execute(ids_of_user(pair["user_id"])).scalars().all():
+    if group_id not in {row.group_id for row in tx.all(OF_USER, holding(pair["user_id"]))}:
         raise _not_inside(group_id, user_id)
 
 
@@ -196,6 +195,9 @@ def remove_user(tx: Tx, request: Request, group_id: str, user_id: str) -> None:
     tx.update(users.users, user_id, valid_from=clock.now())
     epoch.bump(tx)
 
+
+_IN_GROUP = users.users.c.id.in_(sa.select(memberships.c.user_id).where(memberships.c.group_id == sa.bindparam("group_id")))
+_WITH_USER = groups.c.id.in_(OF_USER)
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 

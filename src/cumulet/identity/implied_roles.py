@@ -102,7 +102,7 @@ def index_all(tx: Tx, request: Request) -> dict:
 def direct(tx: Tx) -> dict[str, set[str]]:
     """Every prior role's id and the ids of those that it implies by itself."""
     found: dict[str, set[str]] = {}
-    for row in tx.all(sa.select(implied_roles.c.prior_role_id, implied_roles.c.implied_role_id)):
+    for row in tx.rows(implied_roles):
         found.setdefault(row.prior_role_id, set()).add(row.implied_role_id)
     return found
 

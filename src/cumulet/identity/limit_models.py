@@ -6,9 +6,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-import sqlalchemy as sa
-
-from ..kernel.db import Row, Tx
+from ..kernel.db import Tx
 from ..kernel.errors import Forbidden
 from .registered_limits import limits, registered
 from .tree import DEEPEST, find_project, ids_below
@@ -66,8 +64,8 @@ def _above_children(tx: Tx, one: Wanted) -> bool:
     found = registered(tx, *one.of)
     if found is None:
         return True
-    below = limits.c.project_id.in_(ids_below(tx, [str(one.domain_id)])[str(one.domain_id)])
-    rows: list[Row] = tx.all(sa.select(limits).where(limits.c.registered_limit_id == found.id, below))
+    below = ids_below(tx, [str(one.domain_id)])[str(one.domain_id)]
+    rows = [row for row in tx.among(limits.c.project_id, below) if row.registered_limit_id == found.id]
     return all(_size(row.resource_limit) <= _size(one.resource_limit) for row in rows)
 
 

@@ -9,7 +9,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel import clock
-from ..kernel.db import Tx, table
+from ..kernel.db import MANY, Row, Tx, table
 
 memberships = table(
     "identity_memberships",
@@ -30,19 +30,33 @@ expiring_memberships = table(
 """That an identity provider said, at a login, that a user is in a group."""
 
 
-def ids_of_user(user_id: str) -> sa.Select:
-    """The ids of the groups that a user is in now, by whomever they were put there."""
-    given = sa.select(memberships.c.group_id).where(memberships.c.user_id == user_id)
-    return sa.select(given.union(sa.select(expiring_memberships.c.group_id).where(*_holding(user_id))).subquery().c.group_id)
+USER: sa.BindParameter[str] = sa.bindparam("user_id", type_=sa.String)
+_NOW: sa.BindParameter[dt.datetime] = sa.bindparam("now", type_=sa.DateTime)
+_given, _said = memberships.c, expiring_memberships.c
+_given_to_user = sa.select(_given.group_id).where(_given.user_id == USER)
+_said_of_user = sa.select(_said.group_id).where(_said.user_id == USER, _said.expires_at > _NOW)
+
+OF_USER = sa.select(_given_to_user.union(_said_of_user).subquery().c.group_id)
+"""The ids of the groups that a user is in now, by whomever they were put there. It is executed with `holding`, as what follows."""
+_ENDS = (
+    sa.select(expiring_memberships)
+    .where(_said.user_id == USER, _said.expires_at > _NOW, _said.group_id.not_in(_given_to_user))
+    .order_by(_said.expires_at)
+)
+_pairs = sa.select(_given.group_id, _given.user_id).where(_given.group_id.in_(MANY)).union(
+    sa.select(_said.group_id, _said.user_id).where(_said.group_id.in_(MANY), _said.expires_at > _NOW)
+).subquery()  # fmt: skip
+_PAIRS = sa.select(_pairs).order_by(_pairs.c.user_id)
 
 
-def pairs_of(group_ids: t.Collection[str]) -> sa.Select:
-    """`group_id` and `user_id` of who is in some groups now."""
-    given, said = memberships.c, expiring_memberships.c
-    pairs = sa.select(given.group_id, given.user_id).where(given.group_id.in_(group_ids)).union(
-        sa.select(said.group_id, said.user_id).where(said.group_id.in_(group_ids), said.expires_at > clock.now())
-    ).subquery()  # fmt: skip
-    return sa.select(pairs).order_by(pairs.c.user_id)
+def holding(user_id: str) -> dict[str, t.Any]:
+    """The values by which statements ask for a user's groups."""
+    return {USER.key: user_id, _NOW.key: clock.now()}
+
+
+def pairs_of(tx: Tx, group_ids: t.Collection[str]) -> list[Row]:
+    """`group_id` and `user_id` of who is in some groups now, of each group by user."""
+    return tx.many(_PAIRS, group_ids, {_NOW.key: clock.now()})
 
 
 def next_end(tx: Tx, user_ids: t.Collection[str]) -> dt.datetime | None:
@@ -70,10 +84,4 @@ def tell(tx: Tx, user_id: str, provider_id: str, group_ids: t.Collection[str], m
 
 def ends(tx: Tx, user_id: str) -> dict[str, dt.datetime]:
     """When a user's memberships end, by group; those that an administrator gave do not."""
-    given = sa.select(memberships.c.group_id).where(memberships.c.user_id == user_id)
-    said = sa.select(expiring_memberships).where(*_holding(user_id), expiring_memberships.c.group_id.not_in(given))
-    return {row.group_id: row.expires_at for row in tx.all(said.order_by(expiring_memberships.c.expires_at))}
-
-
-def _holding(user_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return expiring_memberships.c.user_id == user_id, expiring_memberships.c.expires_at > clock.now()
+    return {row.group_id: row.expires_at for row in tx.all(_ENDS, holding(user_id))}

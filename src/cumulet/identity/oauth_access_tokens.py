@@ -75,7 +75,7 @@ def create(tx: Tx, request: Request) -> Response:
 def index(tx: Tx, request: Request, user_id: str) -> Page:
     """List the access tokens that a user granted."""
     refuse_for_oauth(request, MANAGE)
-    return listed(tx, request, access_tokens, lambda row: _view(request, row), (), access_tokens.c.authorizing_user_id == user_id)
+    return listed(tx, request, access_tokens, lambda row: _view(request, row), (), authorizing_user_id=user_id)
 
 
 @api.op("GET", ONE, policy=GET, reply="access_token", errors=(404,))

@@ -97,10 +97,11 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
 @api.op("GET", "/projects", policy=LIST, target=_own_domain, reply="projects")
 def index(tx: Tx, request: Request) -> Page:
     """List projects; with a token for a domain, that domain's alone."""
-    where = _with_tags(request) + of_own_domain(request, projects)
+    filters = ("domain_id", "enabled", "name", "parent_id", "is_domain")
+    values = of_own_domain(request)
     if not any(key == "is_domain" for key, _ in request.query):
-        where.append(projects.c.is_domain.is_(False))
-    page = listed(tx, request, projects, lambda row: row, ("domain_id", "enabled", "name", "parent_id", "is_domain"), *where)
+        values["is_domain"] = False
+    page = listed(tx, request, projects, lambda row: row, filters, *_with_tags(request), **values)
     return page._replace(items=views(tx, request, page.items))
 
 

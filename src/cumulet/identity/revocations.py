@@ -61,7 +61,7 @@ def revoke(tx: Tx, audit_id: str, expires_at: dt.datetime) -> None:
 
 
 def is_revoked(tx: Tx, audit: list[str]) -> bool:
-    return tx.scalar(sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == audit[0])) is not None
+    return tx.get(revoked_tokens, audit_id=audit[0]) is not None
 
 
 def _since(request: Request) -> dt.datetime:

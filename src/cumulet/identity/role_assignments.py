@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import typing as t
 
@@ -11,10 +12,10 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
 from . import SCOPES, api, implied_roles, tree
-from .assignments import assignments, names_of
+from .assignments import assignments, names_of, of_user
 from .groups import groups
 from .listing import asked, flag
-from .memberships import ids_of_user, pairs_of
+from .memberships import holding, pairs_of
 from .roles import roles
 from .state import state
 from .users import users
@@ -32,14 +33,13 @@ LIST_TREE = api.rule("identity:list_role_assignments_for_tree", READ, "List assi
 
 
 class Wanted(t.NamedTuple):
-    """What the query asks for. `project_ids` are the project of the query and, where it says so, those below it;
-    `above_ids` those that it inherits from."""
+    """What the query asks for. `subtree`: also what is below the project."""
 
     user_id: str | None
     group_id: str | None
     role_id: str | None
-    project_ids: frozenset[str]
-    above_ids: frozenset[str]
+    project_id: str | None
+    subtree: bool
     domain_id: str | None
     system: bool
     inherited: bool | None
@@ -63,13 +63,14 @@ def _target(tx: Tx, request: Request) -> dict:
 
 @api.op("GET", "/role_assignments", policy=LIST, target=_target, reply="role_assignments", errors=(404,))
 def index(tx: Tx, request: Request) -> Page:
-    """List assignments; `effective` puts users for groups, projects for what they inherit from, and adds implied roles."""
+    """List assignments; `effective` puts users for groups, projects for what they inherit from, and adds implied roles.
+
+    With a token for a domain, it is what is on it and on its projects alone."""
     wanted = _wanted(tx, request)
-    rows = _sources(tx, wanted)
+    rows = _sources(tx, wanted, request.context.domain_id)
     if wanted.effective:
         _ask_directories(tx, request, wanted, rows)
     entries = _effective(tx, wanted, rows) if wanted.effective else [_given(row) for row in rows]
-    entries = _in_own_domain(tx, request, entries)
     names = _Names(tx, entries) if flag(request, "include_names") else None
     return Page([_view(request, entry, names) for entry in entries])
 
@@ -81,7 +82,7 @@ def _wanted(tx: Tx, request: Request) -> Wanted:
     project, domain, system = (asked(request, f"scope.{name}") for name in ("project.id", "domain.id", "system"))
     user, group = asked(request, "user.id"), asked(request, "group.id")
     inherited = asked(request, "scope.OS-INHERIT:inherited_to")
-    effective = flag(request, "effective")
+    effective, subtree = flag(request, "effective"), flag(request, "include_subtree")
     for one, other, text in (
         (domain, project, "Specify a domain or project, not both"),
         (domain, system, "Specify system or domain, not both"),
@@ -93,46 +94,28 @@ def _wanted(tx: Tx, request: Request) -> Wanted:
     ):  # fmt: skip
         if one and other:
             raise BadRequest(text)
-    projects = _projects(tx, request, project)
-    above = frozenset(row.id for row in tree.ancestors(tx, tree.find_project(tx, project))) if project and effective else frozenset()
+    _check_project(tx, request, project, subtree, effective)
     return Wanted(
-        user, group, asked(request, "role.id"), projects, above, domain, system is not None,
+        user, group, asked(request, "role.id"), project, subtree, domain, system is not None,
         None if inherited is None else inherited == "projects", effective,
     )  # fmt: skip
 
 
-def _projects(tx: Tx, request: Request, id: str | None) -> frozenset[str]:
-    if not flag(request, "include_subtree"):
-        return frozenset([id] if id else [])
-    if id is None:
+def _check_project(tx: Tx, request: Request, id: str | None, subtree: bool, effective: bool) -> None:
+    if subtree and id is None:
         raise BadRequest("scope.project.id must be specified if include_subtree is also specified")
-    project = tree.find_project(tx, id)
-    request.enforce(LIST_TREE, {"target.domain_id": project.domain_id})
-    return frozenset([id, *(row.id for row in tree.descendants(tx, id))])
+    if id and (subtree or effective):
+        project = tree.find_project(tx, id)
+        if subtree:
+            request.enforce(LIST_TREE, {"target.domain_id": project.domain_id})
 
 
-def _sources(tx: Tx, wanted: Wanted) -> list[Row]:
+def _sources(tx: Tx, wanted: Wanted, own_domain: str | None) -> list[Row]:
     """The given assignments that the answer may come from."""
-    a, where = assignments.c, []
-    if wanted.user_id:
-        theirs = a.user_id == wanted.user_id
-        where.append(sa.or_(theirs, a.group_id.in_(ids_of_user(wanted.user_id))) if wanted.effective else theirs)
-    if wanted.group_id:
-        where.append(a.group_id == wanted.group_id)
-    if wanted.role_id and not wanted.effective:
-        where.append(a.role_id == wanted.role_id)
-    if wanted.inherited is not None:
-        where.append(a.inherited.is_(wanted.inherited))
-    if wanted.system:
-        where.append(a.kind == "system")
-    elif wanted.effective:
-        where.append(a.kind != "system")
-    if wanted.domain_id:
-        where += [a.kind == "domain", a.target_id == wanted.domain_id]
-        where += [a.inherited.is_(False)] if wanted.effective else []
-    if wanted.project_ids:
-        where.append(_on_projects(wanted))
-    return tx.all(sa.select(assignments).where(*where).order_by(a.created_at, a.id))
+    ids = {name: getattr(wanted, name) for name in ("user_id", "group_id", "role_id", "project_id", "domain_id")}
+    values = {name: id for name, id in (ids | {"own_domain": own_domain}).items() if id}
+    statement = _statement(frozenset(values), wanted.subtree, wanted.system, wanted.inherited, wanted.effective)
+    return tx.all(statement, values | (holding(wanted.user_id) if wanted.user_id else {}))
 
 
 def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Row]) -> None:
@@ -144,10 +127,41 @@ def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Row]) 
         directories.ask_members(names_of(tx, {row.group_id for row in rows if row.group_id}, groups).values())
 
 
-def _on_projects(wanted: Wanted) -> sa.ColumnElement[bool]:
+@functools.cache
+def _statement(
+    asked: frozenset[str], subtree: bool, system: bool, inherited: bool | None, effective: bool
+) -> sa.Select | sa.CompoundSelect:
+    """The statement for a form of query, with the names of what it asks for as parameters."""
     a = assignments.c
-    on = sa.and_(a.kind == "project", a.target_id.in_(wanted.project_ids))
-    return sa.or_(on, sa.and_(a.inherited.is_(True), a.target_id.in_(wanted.above_ids))) if wanted.effective else on
+    same = {"group_id": a.group_id, "domain_id": a.target_id} | ({} if effective else {"user_id": a.user_id, "role_id": a.role_id})
+    where = [column == sa.bindparam(name) for name, column in same.items() if name in asked]
+    if inherited is not None:
+        where.append(a.inherited.is_(inherited))
+    if system:
+        where.append(a.kind == "system")
+    elif effective:
+        where.append(a.kind != "system")
+    if "domain_id" in asked:
+        where += [a.kind == "domain"] + ([a.inherited.is_(False)] if effective else [])
+    if "project_id" in asked:
+        where += _on_projects(subtree, effective)
+    if "own_domain" in asked:
+        projects, own = tree.projects.c, sa.bindparam("own_domain")
+        where.append(a.target_id.in_(sa.select(projects.id).where(sa.or_(projects.id == own, projects.domain_id == own))))
+    found = of_user(*where) if effective and "user_id" in asked else sa.select(assignments).where(*where)
+    return found.order_by("created_at", "id")
+
+
+def _on_projects(subtree: bool, effective: bool) -> list[sa.ColumnElement[bool]]:
+    """What is on the project (or those below it, too), or, where it is asked for effective ones, inherited from above."""
+    a, project = assignments.c, tree.PROJECT
+    places = [sa.select(sa.cast(project, sa.String(64)))] + ([sa.select(tree.below([project]).c.id)] if subtree else [])
+    if not effective:
+        return [a.kind == "project", a.target_id.in_(sa.union_all(*places))]
+    above = sa.select(tree.above(project).c.id)
+    from_above = a.target_id.in_(above)
+    direct = sa.and_(a.kind == "project", sa.not_(from_above), *([] if subtree else [a.inherited.is_(False)]))
+    return [a.target_id.in_(sa.union_all(*places, above)), sa.or_(direct, sa.and_(a.inherited, from_above))]
 
 
 def _given(row: Row) -> Entry:
@@ -155,57 +169,55 @@ def _given(row: Row) -> Entry:
 
 
 def _effective(tx: Tx, wanted: Wanted, rows: list[Row]) -> list[Entry]:
-    members = _members(tx, {row.group_id for row in rows if row.group_id})
-    implied = _Implied(tx)
-    below = tree.ids_below(tx, {row.target_id for row in rows if row.inherited})
-    found: dict[Entry, None] = {}
+    who, where, implied = _who(tx, wanted, rows), _where(tx, wanted, rows), _Implied(tx, wanted.role_id)
+    found = []
     for row in rows:
-        who = [row.user_id] if row.user_id else members.get(row.group_id, [])
-        where = below[row.target_id] if row.inherited else [row.target_id]
         kind = "project" if row.inherited else row.kind
-        every = itertools.product(where, who, implied.by(row.role_id).items())
-        entries = (Entry(row, kind, place, user, *role) for place, user, role in every)
-        found |= {entry: None for entry in entries if _matches(wanted, entry)}
-    return list(found)
+        every = itertools.product(where(row), who(row), implied.by(row.role_id).items())
+        found += [Entry(row, kind, place, user, *role) for place, user, role in every]
+    return found
 
 
-def _matches(wanted: Wanted, entry: Entry) -> bool:
-    return (
-        wanted.user_id in (None, entry.user_id)
-        and wanted.role_id in (None, entry.role_id)
-        and (not wanted.project_ids or entry.target_id in wanted.project_ids)
-    )
+def _who(tx: Tx, wanted: Wanted, rows: list[Row]) -> t.Callable[[Row], list[str]]:
+    """The users that an assignment is for. Where it is asked for one user, all are for that one."""
+    if wanted.user_id:
+        return lambda row, one=[wanted.user_id]: one
+    members: dict[str, list[str]] = {row.group_id: [] for row in rows if row.group_id}
+    for member in pairs_of(tx, members):
+        members[member.group_id].append(member.user_id)
+    return lambda row: [row.user_id] if row.user_id else members[row.group_id]
+
+
+def _where(tx: Tx, wanted: Wanted, rows: list[Row]) -> t.Callable[[Row], t.Sequence[str | None]]:
+    """Where an assignment counts, of the places asked for. All that is inherited from above a project is so by each below."""
+    asked_for: list[str] = []
+    if wanted.project_id:
+        asked_for = [wanted.project_id, *(tree.ids_below(tx, [wanted.project_id])[wanted.project_id] if wanted.subtree else [])]
+    tops = {row.target_id for row in rows if row.inherited}
+    below = dict.fromkeys(tops, asked_for) if wanted.project_id else {}
+    below |= tree.ids_below(tx, tops.intersection(asked_for) if wanted.project_id else tops)
+    return lambda row: below[row.target_id] if row.inherited else [row.target_id]
+
+
+_OF_DOMAINS = sa.select(roles.c.id).where(roles.c.domain_id.is_not(None))
 
 
 class _Implied:
-    """Each role's own roles: itself and all that it implies, without those that belong to a domain; and which implied them."""
+    """Each role's own roles: itself and all that it implies, without those that belong to a domain, and which implied them; where
+    it is asked for one role, that one of them."""
 
-    def __init__(self, tx: Tx):
+    def __init__(self, tx: Tx, wanted: str | None):
+        self._wanted = wanted
         self._rules = implied_roles.direct(tx)
-        self._of_domains = set(tx.execute(sa.select(roles.c.id).where(roles.c.domain_id.is_not(None))).scalars())
+        self._of_domains = {row.id for row in tx.all(_OF_DOMAINS)}
         self._known: dict[str, dict[str, str | None]] = {}
 
     def by(self, role_id: str) -> dict[str, str | None]:
         if role_id not in self._known:
             priors = implied_roles.priors(self._rules, role_id)
-            self._known[role_id] = {id: priors[id] for id in sorted(priors.keys() - self._of_domains)}
+            found = priors.keys() - self._of_domains
+            self._known[role_id] = {id: priors[id] for id in sorted(found & {self._wanted} if self._wanted else found)}
         return self._known[role_id]
-
-
-def _members(tx: Tx, group_ids: set[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for row in tx.all(pairs_of(group_ids)):
-        found.setdefault(row.group_id, []).append(row.user_id)
-    return found
-
-
-def _in_own_domain(tx: Tx, request: Request, entries: list[Entry]) -> list[Entry]:
-    """With a token for a domain, what is on it and on its projects alone."""
-    own = request.context.domain_id
-    if own is None:
-        return entries
-    inside = set(tx.execute(sa.select(tree.projects.c.id).where(tree.projects.c.domain_id == own)).scalars()) | {own}
-    return [entry for entry in entries if entry.target_id in inside]
 
 
 class _Names:

@@ -99,7 +99,7 @@ def index(tx: Tx, request: Request) -> Page:
     domain_id = asked(request, "domain_id")
     if domain_id:
         request.enforce(LIST_OF_DOMAIN)
-    return listed(tx, request, roles, lambda row: view(request, row), ("name",), roles.c.domain_id == domain_id)
+    return listed(tx, request, roles, lambda row: view(request, row), ("name",), domain_id=domain_id)
 
 
 @api.op("GET", "/roles/{role_id}", policy=GET, target=_there, reply="role", errors=(404,))

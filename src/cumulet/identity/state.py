@@ -16,6 +16,7 @@ from .drivers import saml
 from .passwords import Checker
 
 if t.TYPE_CHECKING:
+    from .catalog import Offered
     from .tokens.resolve import Resolved
 
 TOKENS, CATALOGS = 20_000, 1_000
@@ -69,6 +70,8 @@ class State:
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
         """By project and user: the epoch, and the catalog as JSON."""
+        self.offered: tuple[float, Offered] | None = None
+        """The epoch, and what all catalogs are made of."""
 
     @property
     def saml_key(self) -> t.Any:

@@ -9,7 +9,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import MANY, Row, Tx, table
 from ..kernel.errors import BadRequest
 from ..kernel.http.wire import UNSET, UnsetType
 from . import epoch
@@ -56,44 +56,56 @@ def domain_named(tx: Tx, name: str) -> Row | None:
     return tx.first(sa.select(projects).where(projects.c.name == name, projects.c.is_domain))
 
 
+PROJECT: sa.BindParameter[str] = sa.bindparam("project_id", type_=sa.String)
+"""What statements that are made once have for a project's id."""
+
+
 def ancestors(tx: Tx, project: Row) -> list[Row]:
     """The projects above one, the nearest first, the domain last."""
-    found: list[Row] = []
-    while project.parent_id is not None:
-        project = find_project(tx, project.parent_id)
-        found.append(project)
-    return found
+    return tx.all(_ANCESTORS, {"project_id": project.id})
 
 
 def descendants(tx: Tx, id: str) -> list[Row]:
     """The projects below one, each after its parent."""
-    below = _below([id])
-    return tx.all(sa.select(projects).join(below, below.c.id == projects.c.id).order_by(below.c.depth, projects.c.name))
+    return tx.all(_DESCENDANTS, {"project_id": id})
 
 
 def ids_below(tx: Tx, ids: t.Collection[str]) -> dict[str, list[str]]:
-    """The ids of the projects below each of these."""
+    """The ids of the projects below each of these, each after its parent."""
     found: dict[str, list[str]] = {id: [] for id in ids}
-    if found:
-        below = _below(found)
-        for row in tx.all(sa.select(below.c.top, below.c.id).order_by(below.c.depth, below.c.id)):
-            found[row.top].append(row.id)
+    for row in tx.many(_IDS_BELOW, found):
+        found[row.top].append(row.id)
     return found
 
 
-def _below(ids: t.Collection[str]) -> sa.CTE:
+def above(project: sa.BindParameter[str]) -> sa.CTE:
+    """`id` of every project above one, and how many levels above (`depth`)."""
+    first = sa.select(projects.c.parent_id.label("id"), sa.literal_column("1").label("depth"))
+    found = first.where(projects.c.id == project, projects.c.parent_id.is_not(None)).cte("above", recursive=True)
+    further = sa.select(projects.c.parent_id, found.c.depth + 1).join(found, projects.c.id == found.c.id)
+    return found.union_all(further.where(projects.c.parent_id.is_not(None)))
+
+
+def below(tops: t.Any) -> sa.CTE:
     """`id` of every project below these (`top`), and how many levels below (`depth`)."""
     first = sa.select(projects.c.parent_id.label("top"), projects.c.id, sa.literal_column("1").label("depth"))
-    below = first.where(projects.c.parent_id.in_(ids)).cte("below", recursive=True)
-    return below.union_all(sa.select(below.c.top, projects.c.id, below.c.depth + 1).where(projects.c.parent_id == below.c.id))
+    found = first.where(projects.c.parent_id.in_(tops)).cte("below", recursive=True)
+    return found.union_all(sa.select(found.c.top, projects.c.id, found.c.depth + 1).where(projects.c.parent_id == found.c.id))
+
+
+_above, _below, _below_many = above(PROJECT), below([PROJECT]), below(MANY)
+_ANCESTORS = sa.select(projects).join(_above, _above.c.id == projects.c.id).order_by(_above.c.depth)
+_DESCENDANTS = sa.select(projects).join(_below, _below.c.id == projects.c.id).order_by(_below.c.depth, projects.c.name)
+_IDS_BELOW = sa.select(_below_many.c.top, _below_many.c.id).order_by(_below_many.c.depth, _below_many.c.id)
 
 
 def tags_of(tx: Tx, ids: list[str]) -> dict[str, list[str]]:
     """The tags of some projects, sorted."""
     found: dict[str, list[str]] = {id: [] for id in ids}
-    statement = sa.select(project_tags.c.project_id, project_tags.c.name).where(project_tags.c.project_id.in_(ids))
-    for row in tx.all(statement.order_by(project_tags.c.name)):
+    for row in tx.among(project_tags.c.project_id, ids):
         found[row.project_id].append(row.name)
+    for tags in found.values():
+        tags.sort()
     return found
 
 

@@ -42,12 +42,14 @@ users = table(
     sa.Column("failed_auth_count", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failed_auth_at", sa.DateTime),
     sa.Column("last_active_on", sa.Date),
-    sa.Column("valid_from", sa.DateTime, nullable=False),
+    sa.Column("valid_from", sa.DateTime, nullable=False, index=True),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("shadow", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("local_id", sa.String(255)),
     sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_identity_users_name", "name"),
+    sa.Index("ix_identity_users_domain_id_name", "domain_id", "name"),
     once=(Once(
         ("domain_id", "name"),
         "Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.",
@@ -159,8 +161,8 @@ async def create(request: Request, body: dict[str, t.Any]) -> dict:
 def index(tx: Tx, request: Request) -> Page:
     """List users; with a token for a domain, that domain's alone."""
     ask_directory(tx, request, "user")
-    where = [users.c.gone.is_(False), *of_own_domain(request, users), *expiring(request), *names.asked_for(request, users.c.id)]
-    return listed(tx, request, users, lambda row: view(request, row), ("domain_id", "enabled", "name"), *where)
+    where, filters = [*expiring(request), *names.asked_for(request, users.c.id)], ("domain_id", "enabled", "name")
+    return listed(tx, request, users, lambda row: view(request, row), filters, *where, gone=False, **of_own_domain(request))
 
 
 @api.op("GET", "/users/{user_id}", policy=GET, target=target, reply="user", errors=(404,))

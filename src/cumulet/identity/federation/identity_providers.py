@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 import msgspec
-import sqlalchemy as sa
 
 from ...kernel import ids
 from ...kernel.db import Row, Tx
@@ -138,8 +137,7 @@ def _set_remote_ids(tx: Tx, idp_id: str, wanted: list[str] | None) -> None:
     if len(set(names)) < len(names):
         raise BadRequest(f"Invalid input for field/attribute remote_ids: {names!r} has non-unique elements")
     tx.delete(remote_ids, provider_id=idp_id)
-    held = tx.first(sa.select(remote_ids).where(remote_ids.c.remote_id.in_(names)))
-    if held is not None:
+    for held in tx.among(remote_ids.c.remote_id, names):
         raise _taken(f"remote ID: {held.remote_id}")
     tx.insert_many(remote_ids, [{"remote_id": name, "provider_id": idp_id} for name in names])
 
@@ -150,9 +148,9 @@ def _taken(what: str) -> Conflict:
 
 def _views(tx: Tx, request: Request, rows: list[Row]) -> list[dict]:
     names: dict[str, list[str]] = {row.id: [] for row in rows}
-    for remote in tx.all(sa.select(remote_ids).where(remote_ids.c.provider_id.in_(names)).order_by(remote_ids.c.remote_id)):
+    for remote in tx.among(remote_ids.c.provider_id, names):
         names[remote.provider_id].append(remote.remote_id)
-    return [_view(request, row, names[row.id]) for row in rows]
+    return [_view(request, row, sorted(names[row.id])) for row in rows]
 
 
 def _view(request: Request, row: Row, remote_ids: list[str]) -> dict:

@@ -2,6 +2,6 @@
 
 from .engine import Await, Database
 from .tables import Once, metadata, table
-from .transaction import Row, Tx
+from .transaction import MANY, Row, Tx, having
 
-__all__ = ["Await", "Database", "Once", "Row", "Tx", "metadata", "table"]
+__all__ = ["MANY", "Await", "Database", "Once", "Row", "Tx", "having", "metadata", "table"]

@@ -60,7 +60,7 @@ class Tx:
 
     def get(self, table: sa.Table, **where: t.Any) -> Row | None:
         """The row with these values, or None."""
-        return self._connection.execute(_select(table, _form(where)), where).one_or_none()
+        return self._connection.execute(having(table, where), where).one_or_none()
 
     def one(self, table: sa.Table, **where: t.Any) -> Row:
         """The row with these values, where one has to be. Raises LookupError where none is."""
@@ -71,13 +71,25 @@ class Tx:
 
     def rows(self, table: sa.Table, *, order: t.Any = None, **where: t.Any) -> list[Row]:
         """Every row with these values."""
-        statement = _select(table, _form(where))
+        statement = having(table, where)
         if order is not None:
             statement = statement.order_by(order)
         return list(self._connection.execute(statement, where))
 
-    def all(self, statement: sa.Select) -> list[Row]:
-        return list(self._connection.execute(statement))
+    def among(self, column: sa.Column[t.Any], values: t.Collection[t.Any]) -> list[Row]:
+        """Every row of the column's table that has one of these values in it, however many they are."""
+        return self.many(_among(column), values)
+
+    def many(self, statement: sa.Select, values: t.Collection[t.Any], others: t.Mapping[str, t.Any] | None = None) -> list[Row]:
+        """What a statement finds for values, however many: its parameter `MANY` is so many of them at a time as may be. others:
+        those of its other parameters."""
+        left, found = list(values), []
+        for first in range(0, len(left), MOST):
+            found += self._connection.execute(statement, {**(others or {}), MANY.key: left[first : first + MOST]})
+        return found
+
+    def all(self, statement: sa.Executable, values: t.Mapping[str, t.Any] | None = None) -> list[Row]:
+        return list(self._connection.execute(statement, values))
 
     def first(self, statement: sa.Select) -> Row | None:
         return self._connection.execute(statement).first()
@@ -136,17 +148,26 @@ class _Blank(dict):
         return ""
 
 
+def having(table: sa.Table, where: t.Mapping[str, t.Any], *more: sa.ColumnElement[bool]) -> sa.Select:
+    """The statement that finds the rows with these values, which it is executed with. more: what else is asked of them, made
+    once for many requests."""
+    return _select(table, _form(where), *more)
+
+
 # -- statements ----------------------------------------------------------------------------------------------------
 #
 # Each is made once for a table and the columns that its callers name: making one costs more than running it.
 
 WHERE = "where_"
 """Before the names of an UPDATE's conditions, for its values have the columns' own names."""
+MOST = 10_000
+"""Values that a statement is given at once: SQLite and PostgreSQL take some 32,000."""
+MANY: sa.BindParameter = sa.bindparam("many", expanding=True)
 Form = tuple[tuple[str, bool], ...]
 """The columns that rows are looked for by, each with whether it is to be null."""
 
 
-def _form(where: dict[str, t.Any]) -> Form:
+def _form(where: t.Mapping[str, t.Any]) -> Form:
     return tuple((name, value is None) for name, value in where.items())
 
 
@@ -156,8 +177,13 @@ def _insert(table: sa.Table) -> sa.Insert:
 
 
 @functools.cache
-def _select(table: sa.Table, form: Form) -> sa.Select:
-    return sa.select(table).where(*_clauses(table, form))
+def _select(table: sa.Table, form: Form, *more: sa.ColumnElement[bool]) -> sa.Select:
+    return sa.select(table).where(*_clauses(table, form), *more)
+
+
+@functools.cache
+def _among(column: sa.Column[t.Any]) -> sa.Select:
+    return sa.select(column.table).where(column.in_(MANY))
 
 
 @functools.cache

@@ -15,10 +15,9 @@ from ....kernel import clock, ids
 from ....kernel.db import Row, Tx
 from ....kernel.errors import BadRequest, Forbidden
 from ....kernel.http import Body, Request
-from ... import api, tree
+from ... import api, assignments, tree
 from ...drivers import saml
 from ...groups import groups
-from ...memberships import ids_of_user
 from ...state import state
 from ...tokens.operations import readable
 from ...tokens.resolve import Resolved
@@ -122,6 +121,6 @@ def _groups(tx: Tx, subject: Resolved) -> list[str]:
     """The groups of a token's user, each in the form in which a mapping takes a group with its domain."""
     vouched = subject.claims.federated.group_ids if subject.claims.federated else []
     named = sa.select(groups.c.name, tree.projects.c.name.label("domain")).join(tree.projects, tree.projects.c.id == groups.c.domain_id)
-    inside = sa.or_(groups.c.id.in_(ids_of_user(subject.user.id)), groups.c.id.in_(vouched))
-    rows = tx.all(named.where(inside).order_by(groups.c.name, groups.c.id))
+    inside = groups.c.id.in_(assignments.OF_CALLER)
+    rows = tx.all(named.where(inside).order_by(groups.c.name, groups.c.id), assignments.caller(subject.user.id, vouched))
     return [f"JSON:{json.dumps({'name': row.name, 'domain': {'name': row.domain}})}" for row in rows]
