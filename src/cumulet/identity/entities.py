@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import typing as t
 
 import sqlalchemy as sa
@@ -25,9 +26,9 @@ def missing(noun: str, id: str | None) -> NotFound:
 
 def shown(request: Request, collection: str, row: Row, *columns: str, **more: t.Any) -> dict[str, t.Any]:
     """A resource's body: its id, these columns, what the client added, and its link."""
-    known = {name: getattr(row, name) for name in ("id", *columns)} | more
-    extra = row._mapping.get("extra") or {}
-    return extra | known | {"links": {"self": f"{request.base}/v3/{collection}/{row.id}"}}
+    known = dict(zip(("id", *columns), operator.attrgetter("id", *columns)(row), strict=True))
+    links = {"self": f"{request.base}/v3/{collection}/{row.id}"}
+    return {**(getattr(row, "extra", None) or {}), **known, **more, "links": links}
 
 
 def name_once(noun: str) -> tuple[Once, Once]:

@@ -133,8 +133,10 @@ def _prepare_sqlite(connection: t.Any, _: t.Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    write = connection.get_execution_options().get("write", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if connection.get_execution_options().get("write", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        t.cast(t.Any, connection.connection.driver_connection).execute("BEGIN")  # locks nothing, so nothing is to be told of
 
 
 def _lost_race(error: exc.OperationalError) -> bool:

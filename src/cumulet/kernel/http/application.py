@@ -203,9 +203,11 @@ def encode(request: Request, name: str | None, result: t.Any) -> t.Any:
     page = result if isinstance(result, wire.Page) else None
     items = page.items if page else result
     sample = items[0] if isinstance(items, list) and items else items
-    data = msgspec.to_builtins(items)
+    data: t.Any = items
     if isinstance(sample, msgspec.Struct):
-        data = prune(data, shape(type(sample), request.version))
+        data = prune(msgspec.to_builtins(items), shape(type(sample), request.version))
+    elif request.dialect.picks_fields:
+        data = msgspec.to_builtins(items)
     body = {name: data} if name else data
     if page:
         request.api.dialect.page(request, name or "", page, body)

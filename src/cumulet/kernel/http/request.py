@@ -30,6 +30,8 @@ class Request:
         self.runtime, self.api, self.method, self.path, self.root = runtime, api, method, path, root
         self.query, self.raw_query, self.headers = query, raw_query, headers
         self.id, self.stream, self.peer = id, stream, peer
+        self.base = root + api.prefix
+        """The service's own root, `http://host:port/compute`."""
         self.dialect: Dialect = api.dialect
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
@@ -86,11 +88,6 @@ class Request:
         if self.context.project_id is None:
             raise BadRequest("The token is for no project: use one of the project that this is to belong to.")
         return self.context.project_id
-
-    @property
-    def base(self) -> str:
-        """The service's own root, `http://host:port/compute`."""
-        return self.root + self.api.prefix
 
     @property
     def url(self) -> str:
