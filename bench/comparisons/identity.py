@@ -30,6 +30,8 @@ class World:
         self.domain = self._make("domains", "domain", name=name)
         self.role = self._make("roles", "role", name=f"{name}-role")
         self.projects: list[str] = []
+
+    def fill(self) -> None:
         for branch in range(2):
             parent = self.domain
             for level in range(LEVELS):
@@ -65,9 +67,11 @@ class World:
 
 def run(sides: list[Side], compare: t.Callable[[list[Side], list[Comparison]], list[Figure]]) -> list[Figure]:
     with contextlib.ExitStack() as made:
-        worlds = {side.name: World(side, "compared") for side in sides}
-        for world in worlds.values():
+        worlds: dict[str, World] = {}
+        for side in sides:
+            worlds[side.name] = world = World(side, "compared")
             made.callback(world.gone)
+            world.fill()
         return compare(sides, _comparisons(worlds))
 
 
