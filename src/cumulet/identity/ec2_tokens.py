@@ -86,7 +86,7 @@ def create_for_s3(tx: Tx, request: Request, body: Ec2Auth | None) -> Reply:
 
 def _shown(body: Ec2Auth | None) -> Shown:
     shown = body and (body.credentials or body.credential or body.ec2_credentials)
-    if body is None or body == Ec2Auth():
+    if body is None:
         raise BadRequest("request must include a request body")
     if not shown or shown.access is None or shown.signature is None:
         raise denied()

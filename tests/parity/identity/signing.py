@@ -1,4 +1,4 @@
-"""Requests whose bodies or headers have to be computed: signatures of EC2 and S3, OAuth 1.0a."""
+"""Requests whose bodies or headers have to be computed: forms, signatures of EC2 and S3, OAuth 1.0a."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import hmac
 import secrets
 import time
 import typing as t
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from parity.play import Asked
 
 Names = dict[str, t.Any]
+
+
+def form(asked: Asked, names: Names) -> Asked:
+    """Send the body as a form, not as JSON."""
+    asked["content"] = urlencode(asked.pop("json")).encode()
+    asked["headers"]["Content-Type"] = "application/x-www-form-urlencoded"
+    return asked
 
 
 def ec2_v2(asked: Asked, names: Names) -> Asked:
