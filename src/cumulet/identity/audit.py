@@ -37,8 +37,13 @@ BY_PATH = {
     "/OS-OAUTH1/access_token": ("OS-OAUTH1:access_token", "created"),
 }  # fmt: skip
 """Operations that are for anyone and have no rule."""
-NOTHING = {"/auth/tokens", "/OS-OAUTH2/token"}
-"""Where tokens are asked for: what came of it is noted there, by `authenticated`."""
+NOTHING = {
+    "/auth/tokens", "/OS-OAUTH2/token", "/ec2tokens", "/s3tokens",
+    "/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth",
+    "/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso", "/auth/OS-FEDERATION/websso/{protocol_id}",
+    "/auth/OS-FEDERATION/saml2", "/auth/OS-FEDERATION/saml2/ecp",
+}  # fmt: skip
+"""Where somebody proves who they are, or has it said to others: what came of it is noted there, by `authenticated` or `logged_in`."""
 BETWEEN = {"role_assignment", "implied_role", "endpoint_in_project", "endpoint_group_in_project"}
 GRANTS = {"identity:create_grant", "identity:revoke_grant"}
 OF_GROUP = {"identity:add_user_to_group": "added", "identity:remove_user_from_group": "removed"}
@@ -62,8 +67,16 @@ async def authenticated(request: Request, user_id: str | None, outcome: str, sta
         await request.runtime.db.write(lambda tx: audit.authentication(tx, request, user_id, outcome, _observer(tx), status))
 
 
+def logged_in(tx: Tx, request: Request, user_id: str, outcome: str = "success", status: int = 201) -> None:
+    """Record, where events are wanted, that somebody proved who they are, in the transaction that found it so."""
+    if request.runtime.config.audit != "off":
+        audit.authentication(tx, request, user_id, outcome, _observer(tx), status)
+
+
 def named_by(operation: Operation) -> tuple[str, str] | None:
     """Which resource an operation does what to; None where it does nothing that is told."""
+    if operation.path in NOTHING:
+        return None
     if operation.policy is None:
         return BY_PATH.get(operation.path)
     if operation.policy in BY_RULE:

@@ -15,7 +15,7 @@ from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.errors import BadRequest, NotFound
 from ..kernel.http import OpenBody, Reply, Request
-from . import SCOPES, api, ec2_signatures, times, trusts
+from . import SCOPES, api, audit, ec2_signatures, times, trusts
 from .application_credentials import application_credentials
 from .credentials import blob_of, credentials, ec2_id
 from .ec2_signatures import BadSignature, Signed
@@ -120,6 +120,7 @@ def _token(tx: Tx, request: Request, shown: Shown, signatures: t.Callable[[str],
     claims = _claims(tx, request, row, keys)
     state(request.runtime).directories.ask_user(tx.get(users, id=claims.user_id), strict=True)
     resolved = resolve(tx, claims)
+    audit.logged_in(tx, request, claims.user_id, status=200)
     return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, resolved))
 
 

@@ -10,7 +10,7 @@ from ...kernel import clock
 from ...kernel.db import Row, Tx
 from ...kernel.errors import Forbidden, Unauthorized
 from ...kernel.http import Request
-from .. import times
+from .. import audit, times
 from ..fernet import METHODS, VOUCHED, Claims, Federated, audit_id
 from ..groups import groups
 from ..tokens import receipts
@@ -118,7 +118,9 @@ def _token(tx: Tx, request: Request, user_id: str, protocol_id: str, federated: 
     used = [protocol_id if protocol_id in VOUCHED else "mapped"]
     used = [method for method in METHODS if method in {*used, *receipts.methods_before(request, user.id)}]
     if not enough(user, used):
+        audit.logged_in(tx, request, user.id, "pending", 401)
         return receipts.answer(request, user, domain, used)
+    audit.logged_in(tx, request, user.id)
     now = times.micros(clock.now())
     ends = now + int(request.runtime.config.token_hours * 3600e6)
     where = UNSCOPED if federated else default(tx, user)
