@@ -173,8 +173,9 @@ def show(tx: Tx, request: Request, user_id: str) -> dict:
 
 @api.op("PATCH", "/users/{user_id}", policy=UPDATE, target=target, wrap="user", errors=(404, 409))
 async def update(request: Request, user_id: str, body: dict[str, t.Any]) -> dict:
-    """Change a user. A new password, or disabling them, ends the tokens they have. What the real service has no column
-    for is told twice, as there."""
+    """Change a user.
+
+    A new password, or disabling them, ends the tokens they have. What the real service has no column for is told twice, as there."""
     something(body, "user")
     same_id(body, user_id)
     fields, extra = taken(body, UserUpdate, "user")
