@@ -37,7 +37,8 @@ LAST = re.compile(r"(.*)/\{(\w+)\}([^{]*)")
 READING = ("GET", "HEAD")
 KEPT, FRESH = 60, 20
 """Things of one kind that are remembered, and of those the newest, which are named again."""
-IDS = ("id", "uuid", "encryption_id", "access", "port_id", "volumeId", "alias", "name", "host_name", "request_id", "network_id")
+IDS = ("id", "uuid", "encryption_id", "access", "port_id", "volumeId", "alias", "name", "host_name", "request_id", "network_id",
+       "namespace")  # fmt: skip
 Parameters = dict[str, str]
 Thing = tuple[Parameters, str]
 """What a path's parameters are that lead to a collection, and the id of a thing in it."""

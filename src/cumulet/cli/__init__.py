@@ -256,6 +256,58 @@ def bootstrap(data: str | None, database: str | None, password_file: str | None,
     command.bootstrap(config, first, password_file)
 
 
+@main.group("image")
+def image_() -> None:
+    """Look after images, while the cloud runs or not."""
+
+
+@image_.group()
+def metadefs() -> None:
+    """Metadata definitions: which properties images, flavors and volumes may be given, and what they mean.
+
+    They are files of JSON, a namespace in each, as the Image API's own project publishes them in etc/metadefs.
+    """
+
+
+DEFINITIONS = click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+@metadefs.command("load")
+@DATA
+@DATABASE
+@DEFINITIONS
+def load_metadefs(data: str | None, database: str | None, directory: Path) -> None:
+    """Have the cloud know the definitions in the files DIR/*.json: all of them, or none where one of them is wrong.
+
+    A namespace that is there becomes what its file says, and keeps what it has besides. It may be done again at any time.
+    """
+    from . import definitions as command
+
+    command.load(configured(data, database=database), directory)
+
+
+@metadefs.command("unload")
+@DATA
+@DATABASE
+@DEFINITIONS
+def unload_metadefs(data: str | None, database: str | None, directory: Path) -> None:
+    """Delete the namespaces in the files DIR/*.json, with all that they have, be they protected."""
+    from . import definitions as command
+
+    command.unload(configured(data, database=database), directory)
+
+
+@metadefs.command("export")
+@DATA
+@DATABASE
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def export_metadefs(data: str | None, database: str | None, directory: Path) -> None:
+    """Write every namespace to a file of its own in DIR, which is made, as `load` takes them."""
+    from . import definitions as command
+
+    command.export(configured(data, database=database), directory)
+
+
 @main.group()
 def policy() -> None:
     """Look into who may do what."""

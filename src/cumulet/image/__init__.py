@@ -10,4 +10,5 @@ __getattr__ = lazily(
     service="api",
     images="ImageFacts Stored abandon find reserve stored",
     data="add_file adopt incoming",
+    metadefs__files="exported_namespaces load_namespace parse_namespace unload_namespace",
 )

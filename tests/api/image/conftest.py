@@ -31,3 +31,8 @@ def admin(cloud: Cloud):
 @pytest.fixture
 def image(me) -> str:
     return me.post("/images", {"name": "i", "disk_format": "raw", "container_format": "bare", "os": "x"}).json()["id"]
+
+
+@pytest.fixture
+def reader(cloud: Cloud):
+    return cloud.caller("/image/v2", "reader")

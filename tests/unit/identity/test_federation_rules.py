@@ -9,9 +9,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from cumulet.identity.federation.json_schema import errors
 from cumulet.identity.federation.rule_schema import LARGEST, SCHEMAS, check
 from cumulet.identity.federation.rules import ASSERTION, Mapped, RuleError, evaluate, fill, names
+from cumulet.kernel.json_schema import errors
 
 DEFAULT = {"name": "Default"}
 WHO = {"UserName": "bob", "Email": "bob@example.com", "Groups": "devs;ops;admins", "Type": "Employee"}
@@ -236,7 +236,7 @@ mappings = st.fixed_dictionaries({}, optional={"rules": holding(rules), "schema_
 def test_errors_are_those_of_json_schema(mapping, version):
     schema = SCHEMAS[version]
     expected = sorted(error.message[:400] for error in jsonschema.Draft4Validator(schema).iter_errors(mapping))
-    assert sorted(error[:400] for error in errors(mapping, schema)) == expected
+    assert sorted(error.message[:400] for error in errors(mapping, schema)) == expected
 
 
 texts = st.sampled_from(["{0}", "{1}", "x", "['{0}', 'y']", "{0}{0}", "{{", "{", "JSON:{{}}", "['"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .json_schema import DOMAIN, PROJECTS, PROJECTS_WITHOUT_DOMAIN, TEXT, Json, errors, schema_array, schema_object, told
+from ...kernel.json_schema import Json, errors, told
+from .json_schema import DOMAIN, PROJECTS, PROJECTS_WITHOUT_DOMAIN, TEXT, schema_array, schema_object
 from .patterns import PatternError, pattern
 from .rules import ASKING, CONDITIONS, LISTS, PROJECTS_JSON, VERSIONS, RuleError, fill, names, referred
 
@@ -47,7 +48,7 @@ def check(mapping: Json) -> str:
     version = mapping.get("schema_version") or VERSIONS[0]
     if version not in VERSIONS:
         raise RuleError(f"{told(version)} is not one of {list(VERSIONS)!r}")
-    if wrong := sorted(errors(mapping, SCHEMAS[version])):
+    if wrong := sorted(error.message for error in errors(mapping, SCHEMAS[version])):
         raise RuleError("\n".join(wrong))
     if len(json.dumps(mapping["rules"])) > LARGEST:
         raise RuleError(f"The rules have more than {LARGEST} characters")

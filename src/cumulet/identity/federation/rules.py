@@ -14,7 +14,8 @@ import json
 import re
 import typing as t
 
-from .json_schema import PROJECTS, Json, errors
+from ...kernel.json_schema import Json, errors
+from .json_schema import PROJECTS
 from .patterns import pattern
 
 VERSIONS = ("1.0", "2.0", "3.0")
@@ -161,7 +162,7 @@ def _projects(text: str, matches: Matches) -> list[Json]:
         found = json.loads(told)
     except (ValueError, RecursionError):
         raise RuleError("The projects of the assertion are not told as JSON") from None
-    if wrong := sorted(errors(found, PROJECTS)):
+    if wrong := sorted(error.message for error in errors(found, PROJECTS)):
         raise RuleError("\n".join(wrong))
     return found
 

@@ -30,6 +30,10 @@ class _Untold(msgspec.Struct):
 class Body(_Untold, forbid_unknown_fields=True, kw_only=True):
     """A request's body. A field absent from the request is UNSET where null means something else."""
 
+    @classmethod
+    def refuse(cls, data: t.Any) -> None:
+        """Raise for what an API refuses in words of its own: the body's types are looked at after that."""
+
 
 class OpenBody(_Untold, kw_only=True):
     """A request's body in an API that ignores what it does not know."""
@@ -69,6 +73,8 @@ Loaded = t.TypeVar("Loaded")
 
 def load(data: t.Any, cls: type[Loaded], at: Version, path: str = "") -> Loaded:
     """Check and convert decoded JSON. Raises BadRequest that names the field."""
+    if isinstance(cls, type) and issubclass(cls, Body):
+        cls.refuse(data)
     struct = struct_in(cls)
     if newer := first_absent(data, shape(struct, at) if struct else None, path):
         raise BadRequest(
@@ -83,7 +89,7 @@ def load(data: t.Any, cls: type[Loaded], at: Version, path: str = "") -> Loaded:
 
 def explain(error: msgspec.ValidationError, path: str) -> str:
     """msgspec's message with the field named as the client wrote it."""
-    text, _, at = str(error).partition(" - at `$")
+    text, _, at = str(error).replace(" - at `key` in `$", " in a name - at `$").partition(" - at `$")
     where = (path + at.rstrip("`")).lstrip(".")
     if text.startswith("Object contains unknown field"):
         name = text.split("`")[1]
