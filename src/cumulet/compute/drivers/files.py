@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cumulet.kernel.files import sync
+
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Put a file in place in one step, on the disk before this returns."""
@@ -20,13 +22,4 @@ def settle(part: Path, path: Path) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make what was added to and removed from a directory survive a power cut."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(path.parent)

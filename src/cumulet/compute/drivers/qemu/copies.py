@@ -8,11 +8,12 @@ from pathlib import Path
 
 from cumulet.compute.drivers import qcow2
 from cumulet.compute.drivers.base import DriverError, Power
-from cumulet.compute.drivers.files import settle, sync_directory
+from cumulet.compute.drivers.files import settle
 from cumulet.compute.drivers.qemu.disks import Layer
 from cumulet.compute.drivers.qemu.guest import Guest
 from cumulet.compute.drivers.qemu.hotplug import add_node, remove_node
 from cumulet.compute.drivers.qemu.qmp import heard
+from cumulet.kernel.files import sync
 from cumulet.kernel.process import CommandFailed, run
 
 MEMORY = "memory"
@@ -51,7 +52,7 @@ async def load_memory(guest: Guest, directory: Path) -> None:
     path = directory / MEMORY
     await _transfer(guest, "migrate-incoming", os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     path.unlink()
-    await asyncio.to_thread(sync_directory, directory)
+    await asyncio.to_thread(sync, directory)
     await guest.run()
 
 
