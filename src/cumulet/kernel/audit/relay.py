@@ -3,6 +3,7 @@ told once or more, never less: its row goes away when it was."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import os
@@ -109,12 +110,14 @@ class File:
         self._path = path
 
     async def tell(self, events: list[Told]) -> None:
-        lines = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
+        await asyncio.to_thread(self._append, b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+
+    async def close(self) -> None:
+        pass
+
+    def _append(self, lines: bytes) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with contextlib.closing(os.fdopen(descriptor, "ab")) as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
-
-    async def close(self) -> None:
-        pass
