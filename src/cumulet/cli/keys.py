@@ -12,23 +12,21 @@ from ..identity.fernet import NoKeys
 from ..kernel.config import Config
 from ..kernel.db import Database
 from ..kernel.privilege import drop
-from ..run.layout import Layout
 from ..run.migrate import current, head
-from ..run.state import running
 from . import Failure
-from .cloud import in_force
+from .database import used
 
 
 def rotate_token_keys(config: Config) -> None:
     """Seal tokens with the next key."""
-    with _as_control(_in_force(config)) as config:
+    with _as_control(used(config)) as config:
         number = rotation.rotate_token_keys(config)
     click.echo(f"Tokens are sealed with key {number} from now on. Other hosts of this cloud need the keys before the next rotation.")
 
 
 def rotate_credential_keys(config: Config) -> None:
     """Seal stored credentials, and new ones, with the next key. Raises Failure for a database of another version."""
-    config = _in_force(config)
+    config = used(config)
     db = Database(config.database_url)  # loads its driver, which the user that this becomes may not be able to read
     with _as_control(config), contextlib.closing(db):
         if (found := current(config.database_url)) != head():
@@ -39,15 +37,9 @@ def rotate_credential_keys(config: Config) -> None:
 
 def rotate_signing_keys(config: Config) -> None:
     """Sign tokens with the next key."""
-    with _as_control(_in_force(config)) as config:
+    with _as_control(used(config)) as config:
         number, public = rotation.rotate_signing_keys(config)
     click.echo(f"Tokens are signed with key {number} from now on. Whoever checks them needs {public} before the next rotation.")
-
-
-def _in_force(config: Config) -> Config:
-    """The settings that the cloud runs with, where it does."""
-    layout = Layout(config.root)
-    return in_force(config, layout) if running(layout) else config
 
 
 @contextlib.contextmanager

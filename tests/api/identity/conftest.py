@@ -7,12 +7,6 @@ from logins import Identity
 
 
 @pytest.fixture
-def identity_cloud() -> type[Identity]:
-    """For tests that make their own cloud, with other settings."""
-    return Identity
-
-
-@pytest.fixture
 def cloud(database_url: str, tmp_path):
     made = Identity(database_url, str(tmp_path))
     yield made

@@ -106,8 +106,6 @@ def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:
     extra = {
         "methods": resolved.claims.methods,
         "token_roles": [{"id": role.id, "name": role.name} for role in resolved.roles],
-        "access_token_id": resolved.claims.access_token_id,
-        "bound": resolved.claims.thumbprint is not None,
         "group_ids": resolved.claims.federated.group_ids if resolved.claims.federated else [],
         "restricted": credential is not None and not credential.unrestricted,
         "access_rules": access_rules.of_credentials(tx, [credential.id])[credential.id] if credential else [],
