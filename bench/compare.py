@@ -1,6 +1,6 @@
 """Compare this checkout with another cloud that speaks the same APIs, in one run on one machine:
 
-    OS_AUTH_URL=http://127.0.0.1:15000/v3 OS_USERNAME=admin OS_PASSWORD=... python bench/compare.py identity
+    OS_AUTH_URL=http://controller:5000/v3 OS_USERNAME=admin OS_PASSWORD=... python bench/compare.py identity
 
 The other cloud runs already; a user and a project of its default domain, as the usual variables name them, administer it.
 What a comparison makes there is in a domain of its own, and removed at the end. See README.md beside this file.
