@@ -165,6 +165,15 @@ def test_an_answer_is_taken_once(both):
     assert "used before" in told(brought(both, again, fields))
 
 
+@pytest.mark.parametrize(
+    "form",
+    [b"", b"SAMLResponse=%C3%A9", b"SAMLResponse=x", b"SAMLResponse=eA==", b"SAMLResponse=%00", b"\xff\xfe", b"&".join([b"a=b"] * 200)],
+)
+def test_a_form_that_has_no_answer_is_refused(both, form: bytes):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert requests.post(f"{both.cloud.url}/Shibboleth.sso/SAML2/POST", form, headers=headers, allow_redirects=False).status_code == 400
+
+
 def test_an_answer_is_taken_once_of_several_at_once(both):
     both.admin.trust("acme", entity(both), WHO)
     browser = Browser()

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import typing as t
-from urllib.parse import parse_qs
 
 from starlette.responses import RedirectResponse, Response
 
 from .... import root
 from ....kernel import clock
 from ....kernel.errors import BadRequest, Unauthorized
-from ....kernel.http import Request
+from ....kernel.http import Request, wire
 from ... import api
 from ...drivers import saml
 from ...state import state
@@ -40,10 +38,10 @@ async def show_metadata(request: Request) -> Response:
 @root.api.op("POST", f"{BASE}/SAML2/POST", policy=None, raw=True, status=303, errors=ERRORS)
 async def consume_by_browser(request: Request) -> Response:
     """Take an identity provider's answer from a browser, which was sent there to ask."""
-    form = parse_qs((await request.body()).decode("ascii", "replace"), max_num_fields=20)
+    form = wire.decode_form(await request.body())
     try:
-        raw = base64.b64decode("".join(form.get("SAMLResponse", [""])[0].split()), validate=True)
-    except binascii.Error:
+        raw = base64.b64decode("".join(form.get("SAMLResponse", "").split()), validate=True)
+    except ValueError:
         raise BadRequest("SAMLResponse is not in base 64.") from None
     response = _document(raw)
     name = ASKED + response.get("InResponseTo", "")[:9]
