@@ -48,7 +48,7 @@ async def looked_up(provider: Provider, token: str, audiences: list[str]) -> Jso
     if found.get("active") is not True:
         raise refused("its provider says that it is not active")
     meant_for = found.get("aud", found.get("client_id"))
-    if not set(meant_for if isinstance(meant_for, list) else [meant_for]) & set(audiences):
+    if not any(one in audiences for one in (meant_for if isinstance(meant_for, list) else [meant_for])):
         raise refused("it is meant for somebody else")
     ends = found.get("exp")
     if ends is not None and not (isinstance(ends, int | float) and ends > time.time() - LEEWAY):
