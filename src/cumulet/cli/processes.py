@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import typing as t
 
@@ -18,23 +19,37 @@ from ..run.layout import Layout
 from . import Failure
 from .listening import listen
 
-ROLES = {"api", "worker"}
+ROLES = ("worker", "api")
 
 
 def serve(config: Config, roles: frozenset[str], fd: int | None) -> None:
-    """Run the control process until it is told to end. `fd`: the APIs' socket, where a supervisor opened it."""
-    if unknown := roles - ROLES:
+    """Run the control plane's processes until told to end: one for the worker, and so many as are set for the APIs. `fd`: the APIs'
+    socket, where a supervisor opened it."""
+    if unknown := roles - set(ROLES):
         raise Failure(f"There is no role {', '.join(sorted(unknown))}; there are {', '.join(sorted(ROLES))}.")
-    from ..run import control
-
-    log.configure(config.log_level)
     layout, supervisor = Layout(config.root), os.getppid()
     listening = socket.socket(fileno=fd) if fd is not None else _alone(config, layout, roles)
+    _count_together(layout)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would not be there after a fork
+    from ..run import control, crew
+
+    log.configure(config.log_level)
     runtime = control.prepare(config, layout)
     drop(config.user)
     if fd is not None:
         end_with_parent(supervisor)
-    _run(control.main(runtime, layout, roles, listening))
+    control.seed(runtime, layout)
+    if crew.fork([role for role in ROLES if role in roles for _ in range(config.api_process_count if role == "api" else 1)]) == "worker":
+        _run(control.work(runtime, layout))
+    elif listening is not None:
+        _run(control.answer(runtime, layout, listening))
+
+
+def _count_together(layout: Layout) -> None:
+    """Have the processes' metrics be one, which the library looks for when it is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(layout.metrics)
+    shutil.rmtree(layout.metrics, ignore_errors=True)
+    layout.metrics.mkdir(mode=0o700)
 
 
 def agent(config: Config) -> None:

@@ -97,6 +97,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     data: t.Annotated[str, doc("Directory of everything this cloud keeps.")] = "/var/lib/cumulet"
     listen: t.Annotated[str, doc("HOST:PORT of the APIs.", pattern=r".+:\d+$")] = "127.0.0.1:5000"
+    api_processes: t.Annotated[int, doc("Processes that answer the APIs; 0: one a processor, four at most.", ge=0, le=64)] = 0
     public_url: t.Annotated[str, doc("The URL by which clients reach the APIs; empty: http:// and `listen`.")] = ""
     database: t.Annotated[str, doc("SQLAlchemy URL of the database; empty: SQLite in the data directory.")] = ""
     bus: t.Annotated[str, doc("amqp:// URL of the message server; empty: local sockets.")] = ""
@@ -175,6 +176,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         address = ipaddress.ip_address(peer)
         plain = getattr(address, "ipv4_mapped", None) or address
         return any(plain in network for network in networks)
+
+    @property
+    def api_process_count(self) -> int:
+        return self.api_processes or min(4, len(os.sched_getaffinity(0)))
 
     @property
     def url(self) -> str:

@@ -1,8 +1,15 @@
-"""What `/metrics` tells Prometheus."""
+"""What `/metrics` tells Prometheus. Processes that name one directory in `PROMETHEUS_MULTIPROC_DIR` before this is imported count
+together, in files there."""
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own name."""
 
 REGISTRY = CollectorRegistry()
 REQUESTS = Histogram(
@@ -17,4 +24,8 @@ COMMANDS = Histogram("cumulet_agent_command_seconds", "Time of agents' commands"
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+    if SHARED not in os.environ:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)
+    return generate_latest(together)

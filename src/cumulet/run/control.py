@@ -1,4 +1,4 @@
-"""A control process: the APIs, the workers and reconcilers, or some of these, by its roles."""
+"""A control process: it answers the APIs, or does the work: workers and reconcilers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import os
 import signal
 import socket
+import typing as t
 from pathlib import Path
 
 import msgspec
@@ -30,7 +32,7 @@ from ..kernel.work.probe import from_environment
 from . import StartError
 from .layout import Layout
 from .migrate import upgrade
-from .seed import seed_images, seed_public, seed_rows
+from .seed import seed_images, seed_public, seed_rows, seeded
 
 log = get_logger("control")
 LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "uvicorn.protocols.http.httptools_impl",
@@ -52,11 +54,10 @@ def build(config: Config, layout: Layout) -> Runtime:
 
         bus = AmqpBus(config.bus)
     else:
-        bus = LocalBus([layout.agent_socket])
+        topics = {*Worker.TOPICS, *(topic for kind in RECONCILERS for topic in kind.nudged_by)}
+        bus = LocalBus([layout.agent_socket], {topic: os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for topic in topics})
     runtime = Runtime(config, db, bus, apis, identity.authenticate, overrides(layout.root / "policy.yaml"))
     db.on_nudge = bus.nudge
-    services.listen(runtime)
-    bus.on_event(functools.partial(_hello, runtime))
     return runtime
 
 
@@ -76,29 +77,39 @@ def _readable(user: str) -> bool:
     return all(one is None or one.origin is None or may_read(Path(one.origin), user) for one in found)
 
 
-async def main(runtime: Runtime, layout: Layout, roles: frozenset[str], listening: socket.socket | None) -> None:
-    """Serve until a signal. `listening` is the API's socket, opened by whoever started this process."""
-    config = runtime.config
+def seed(runtime: Runtime, layout: Layout) -> None:
+    """What a new cloud has from the beginning. No connection to the database stays open, for whoever forks now."""
     if layout.seed.exists():
         wanted = msgspec.json.decode(layout.seed.read_bytes())
-        await runtime.db.write(lambda tx: seed_rows(tx, runtime, wanted))
+        runtime.db.transact(lambda tx: seed_rows(tx, runtime.config, wanted))
+        runtime.db.engine.dispose()
+
+
+async def answer(runtime: Runtime, layout: Layout, listening: socket.socket) -> None:
+    """Answer the APIs until a signal. `listening` is their socket, which other processes may have too."""
+    runtime.bus.on_event(functools.partial(_here, runtime))
+    server = _server(runtime)
+    await _until_told(runtime, "api", server.serve([listening]), seeded(runtime), ending=server)
+
+
+async def work(runtime: Runtime, layout: Layout) -> None:
+    """Run sagas and reconcilers until a signal."""
+    services.listen(runtime)
+    runtime.bus.on_event(functools.partial(_hello, runtime))
+    worker = Worker(runtime, from_environment())
+    await _until_told(runtime, "worker", worker.run(), *(kind(runtime).run() for kind in RECONCILERS), seed_images(runtime, layout))
+
+
+async def _until_told(runtime: Runtime, role: str, *tasks: t.Coroutine[t.Any, t.Any, None], ending: uvicorn.Server | None = None) -> None:
     await _open(runtime)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    running = []
-    if "worker" in roles:
-        running.append(asyncio.create_task(Worker(runtime, from_environment()).run()))
-        running += [asyncio.create_task(kind(runtime).run()) for kind in RECONCILERS]
-    server = None
-    if "api" in roles:
-        server = _server(runtime, config)
-        running.append(asyncio.create_task(server.serve([listening] if listening else None)))
-        running.append(asyncio.create_task(seed_images(runtime, layout)))
-    log.info("control process is up", roles=",".join(sorted(roles)))
+    running = [asyncio.create_task(task) for task in tasks]
+    log.info("control process is up", role=role)
     await stop.wait()
-    if server:
-        server.should_exit = True
+    if ending:
+        ending.should_exit = True
         await asyncio.sleep(0)
     for task in running:
         task.cancel()
@@ -116,10 +127,15 @@ async def _open(runtime: Runtime) -> None:
 
 
 async def _hello(runtime: Runtime, event: Event) -> None:
-    """The first host says which addresses the external network has; with it there, the cloud is of use."""
+    """The first host says which addresses the external network has."""
     if event.name == "hello":
         public = event.data["network"]["public"]
         await runtime.db.write(lambda tx: seed_public(tx, public["cidr"], public["gateway"]))
+
+
+async def _here(runtime: Runtime, event: Event) -> None:
+    """With a host there, the cloud is of use."""
+    if event.name == "hello":
         runtime.shared["hosts"] = True
 
 
@@ -131,10 +147,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(runtime: Runtime, config: Config) -> uvicorn.Server:
-    host, _, port = config.listen.rpartition(":")
+def _server(runtime: Runtime) -> uvicorn.Server:
     return _Server(uvicorn.Config(
-        Application(runtime), host=host, port=int(port), loop="none", http="httptools", ws="websockets-sansio", lifespan="off",
+        Application(runtime), loop="none", http="httptools", ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
         proxy_headers=False,  # who is connected is who is believed or not (Request.told_by_proxy), whatever a header says
     ))  # fmt: skip

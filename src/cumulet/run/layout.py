@@ -42,7 +42,7 @@ class Layout:
         self.metadata = self.root / "metadata"
         self.agent_socket = self.run / "agent.sock"
         self.lock, self.state, self.spec = self.run / "lock", self.run / "up.json", self.run / "supervisor.json"
-        self.seed = self.control / "seed.json"
+        self.seed, self.metrics = self.control / "seed.json", self.control / "metrics"
 
     @property
     def tag(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import typing as t
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from .. import compute, identity, image, network
 from ..identity.projects import projects
+from ..kernel.config import Config
 from ..kernel.db import Tx, table
 from ..kernel.log import get_logger
 from ..kernel.runtime import Runtime
@@ -30,11 +32,14 @@ POOL, POOL_LENGTH = "10.192.0.0/10", 24
 
 seeds = table("seeds", sa.Column("name", sa.String(64), nullable=False, unique=True))
 """What was made already, by name."""
+ALL = "all"
+"""The seed that says that nothing is missing."""
+LOOK = 0.05
+"""Seconds after which it is looked for again."""
 
 
-def seed_rows(tx: Tx, runtime: Runtime, wanted: dict[str, t.Any]) -> None:
+def seed_rows(tx: Tx, config: Config, wanted: dict[str, t.Any]) -> None:
     """Identity's basics at every start (they are idempotent), quota, flavors and the default subnet pool at the first."""
-    config = runtime.config
     identity.bootstrap(
         tx, config, admin_password=wanted["admin"], demo_password=wanted["demo"],
         endpoints=[(kind, name, config.url + path) for kind, name, path in ENDPOINTS],
@@ -53,6 +58,15 @@ async def seed_images(runtime: Runtime, layout: Layout) -> None:
     path = layout.root / "guest.qcow2"
     if path.exists() and await runtime.db.write(lambda tx: _first(tx, "guest")):
         await _add_image(runtime, path)
+    await runtime.db.write(lambda tx: _first(tx, ALL))
+
+
+async def seeded(runtime: Runtime) -> None:
+    """Note, for those who ask this process whether the cloud is ready, that everything is made; once it is."""
+    while True:
+        if await runtime.db.read(lambda tx: tx.get(seeds, name=ALL)):
+            break
+        await asyncio.sleep(LOOK)
     runtime.shared["seeded"] = True
 
 

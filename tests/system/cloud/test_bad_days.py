@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,36 @@ def test_a_child_that_is_killed_is_started_again(cloud, name):
     assert "a process ended and is started again" in cloud.good("logs", "supervisor")
 
 
+@pytest.mark.parametrize("which", [0, 1, -1], ids=["first", "worker", "api"])
+def test_the_processes_of_the_control_plane_live_and_die_together(cloud, which):
+    cloud.up("--hosts", "1")
+    before = cloud.control()
+    assert len(before) == 2 + min(4, len(os.sched_getaffinity(0)))
+    kill(before[which])
+    eventually("all gone", lambda: not any(alive(pid) for pid in before), 15, 0.02)
+    eventually("started again", lambda: len(cloud.control()) == len(before), 10)
+    eventually("in order", lambda: cloud.command("status").returncode == 0, 20)
+    assert cloud.connect().compute.find_flavor("m1.tiny")
+
+
+def test_one_process_that_answers_is_enough_and_all_count_together(cloud):
+    (cloud.data / "cumulet.toml").write_text("api_processes = 3\n")
+    cloud.up()
+    assert len(cloud.control()) == 5
+    for answered in (8, 16):
+        for _ in range(8):
+            get(cloud, "/healthz")
+        assert f'cumulet_request_seconds_count{{operation="root.health",service="root",status="200"}} {answered}.0' in get(
+            cloud, "/metrics"
+        )
+
+
+def get(cloud: Cloud, path: str) -> str:
+    """What a path at the top of the port answers, on a connection of its own."""
+    with urllib.request.urlopen(cloud.connect().auth["auth_url"].partition("/identity")[0] + path) as answer:
+        return answer.read().decode()
+
+
 def test_the_foreground_ends_with_its_terminal(cloud):
     argv = [sys.executable, "-m", "cumulet", "up", "--data", str(cloud.data), *cloud.flags]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -209,9 +240,12 @@ def test_doctor_names_what_is_wrong_and_what_to_run(cloud):
     assert cloud.good("doctor") == "Nothing is wrong.\n"
     (cloud.data / "clouds.yaml").chmod(0o644)
     assert f"chmod 600 {cloud.data}/clouds.yaml" in cloud.good("doctor")
-    os.kill(cloud.pids()["control"], signal.SIGSTOP)
+    processes = cloud.control()
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
     done = cloud.command("doctor")
-    os.kill(cloud.pids()["control"], signal.SIGCONT)
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
     assert done.returncode == 1
     assert "The APIs do not answer" in done.stdout
     assert "cumulet logs control" in done.stdout

@@ -56,6 +56,13 @@ class Cloud:
         state = json.loads((self.data / "run/up.json").read_text())
         return {"supervisor": state["supervisor"]} | {name: child["pid"] for name, child in state["children"].items()}
 
+    def control(self) -> list[int]:
+        """The control plane's processes: the one that the others were forked from, and those. None while it is started again."""
+        first = self.pids()["control"]
+        with contextlib.suppress(FileNotFoundError):
+            return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+        return []
+
     def guests(self) -> dict[str, int]:
         """Server id -> process id of the guests that run."""
         found = ((pid, Path(os.readlink(f"/proc/{pid}/cwd"))) for pid in processes("qemu-system"))

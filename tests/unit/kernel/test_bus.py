@@ -186,3 +186,29 @@ def test_garbage_on_the_socket_ends_that_connection_only(tmp_path):
             writer.close()
 
     run(go())
+
+
+def test_what_is_nudged_in_one_process_wakes_who_listens_in_another():
+    bells = {"work": os.eventfd(0, os.EFD_NONBLOCK), "other": os.eventfd(0, os.EFD_NONBLOCK)}
+    answering, working = LocalBus([], bells), LocalBus([], bells)
+
+    async def go():
+        woken = asyncio.Event()
+        await answering.open()
+        await working.open()
+        answering.nudge("work")
+        answering.nudge("work")  # before anybody listens
+        answering.nudge("what nobody ever listens to")
+        working.on_nudge("work", woken.set)
+        await woken.wait()
+        woken.clear()
+        await asyncio.to_thread(answering.nudge, "other")
+        await asyncio.to_thread(answering.nudge, "work")
+        await woken.wait()
+        woken.clear()
+        working.nudge("work")
+        await woken.wait()
+
+    run(go())
+    for bell in bells.values():
+        os.close(bell)

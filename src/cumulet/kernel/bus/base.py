@@ -102,6 +102,10 @@ class Nudges:
     def __init__(self) -> None:
         self._wakers: dict[str, list[Callable[[], t.Any]]] = {}
 
+    def heard(self, topic: str) -> bool:
+        """Whether anyone listens for it in this process."""
+        return topic in self._wakers
+
     def on(self, topic: str, wake: Callable[[], t.Any]) -> None:
         self._wakers.setdefault(topic, []).append(wake)
 

@@ -1,4 +1,4 @@
-"""The bus of one machine: a UNIX socket where the agent listens, and nudges by a call.
+"""The bus of one machine: a UNIX socket where the agent listens, and nudges by a call or, between processes, an eventfd.
 
 A frame is four bytes of length (big endian) and a msgpack value: a tag and a Command, Answer or Event.
 """
@@ -27,10 +27,12 @@ RECONNECT = 0.2
 
 
 class LocalBus:
-    """The control plane's end. `sockets` are the agents' sockets; which hosts are behind one, its hello says."""
+    """The control plane's end. `sockets` are the agents' sockets; which hosts are behind one, its hello says. `bells`: an
+    eventfd a topic, which processes forked from one have in common: a topic that nobody listens to here wakes those who listen to it
+    in another of them."""
 
-    def __init__(self, sockets: list[Path]):
-        self._sockets = sockets
+    def __init__(self, sockets: list[Path], bells: dict[str, int] | None = None):
+        self._sockets, self._bells = sockets, bells or {}
         self._hosts: dict[str, asyncio.StreamWriter] = {}
         self._waiting: dict[str, tuple[asyncio.Future, asyncio.StreamWriter]] = {}
         self._nudges = Nudges()
@@ -71,11 +73,19 @@ class LocalBus:
             self._waiting.pop(command.id, None)
 
     def nudge(self, topic: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
+        if topic in self._bells and not self._nudges.heard(topic):
+            os.eventfd_write(self._bells[topic], 1)
+        elif self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._nudges.fire, topic)
 
     def on_nudge(self, topic: str, wake: Callable[[], t.Any]) -> None:
+        if topic in self._bells and not self._nudges.heard(topic):
+            asyncio.get_running_loop().add_reader(self._bells[topic], self._rung, topic)
         self._nudges.on(topic, wake)
+
+    def _rung(self, topic: str) -> None:
+        os.eventfd_read(self._bells[topic])
+        self._nudges.fire(topic)
 
     def on_event(self, hear: Callable[[Event], Awaitable[None]]) -> None:
         self._hearers.append(hear)

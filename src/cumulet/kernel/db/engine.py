@@ -1,4 +1,4 @@
-"""The database: one writer lane on SQLite, a pool on PostgreSQL, every writing transaction serialisable on both.
+"""The database: one writer on SQLite, a pool on PostgreSQL, every writing transaction serialisable on both.
 
 A transaction that only reads sees one moment of the database, and makes no other one lose. A lane is a thread pool. Handlers
 that hold a transaction run in one; the event loop never waits on the database.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import contextlib
-import random
-import time
 import typing as t
+from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
@@ -19,7 +18,7 @@ from sqlalchemy import event, exc
 
 from ..errors import Unavailable
 from .transaction import Broken, Tx
-from .turns import Turns
+from .turns import Lane, Turns
 
 Result = t.TypeVar("Result")
 POOL = 8
@@ -45,7 +44,7 @@ class Database:
     def __init__(self, url: str):
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
-        self._turns = None if self.embedded else Turns(self.engine)
+        self._turns = Lane(Path(str(self.engine.url.database))) if self.embedded else Turns(self.engine)
         self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
         self._readers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-read")
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
@@ -53,7 +52,7 @@ class Database:
     @contextlib.contextmanager
     def begin(self, write: bool = True) -> t.Iterator[Tx]:
         """A transaction in this thread, for what has no event loop."""
-        turn = self._turns.take() if self._turns and write else contextlib.nullcontext()
+        turn = self._turns.take() if write else contextlib.nullcontext()
         with turn, self.engine.connect().execution_options(**self._options(write)) as connection, connection.begin():
             tx = self.transaction(connection)
             yield tx
@@ -64,7 +63,7 @@ class Database:
         """Run `fn` in a transaction, again where the database says that another one came between.
         It may run several times, so it changes nothing but the database."""
         broken = self.embedded
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 with self.begin(write) as tx:
                     return fn(tx)
@@ -76,10 +75,7 @@ class Database:
             except exc.OperationalError as error:
                 if not _lost_race(error):
                     raise
-                if self._turns:
-                    self._turns.lost()
-                else:
-                    time.sleep(random.uniform(0, 0.004 * 2 ** min(attempt, 6)))
+                self._turns.lost()
         raise Unavailable(f"The database was too busy: {ATTEMPTS} attempts lost to other requests. Try again.")
 
     async def write(self, fn: t.Callable[[Tx], Result]) -> Result:

@@ -31,6 +31,8 @@ class Worker:
     "after": it has happened when it is recorded."""
 
     CONCURRENCY = 64
+    TOPICS = ("work", "superseded")
+    """What it is nudged by: there is work to do, or what it does is no longer to be done."""
 
     def __init__(self, runtime: Runtime, probe: Probe | None = None):
         self.runtime, self.probe, self.name = runtime, probe, owners.worker_name()
@@ -39,8 +41,9 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; what workers left that died on this machine comes first."""
-        self.runtime.bus.on_nudge("work", self._wake.set)
-        self.runtime.bus.on_nudge("superseded", lambda: asyncio.ensure_future(self._drop_lost()))
+        work, superseded = self.TOPICS
+        self.runtime.bus.on_nudge(work, self._wake.set)
+        self.runtime.bus.on_nudge(superseded, lambda: asyncio.ensure_future(self._drop_lost()))
         await self.runtime.db.write(lambda tx: tasks.free(tx, owners.is_dead))
         renewing = asyncio.create_task(self._renew())
         try:
