@@ -113,6 +113,29 @@ def test_what_a_database_has_twice_is_told_apart(empty):
     engine.dispose()
 
 
+def test_images_keep_their_data(empty):
+    """From the version on that knows of several stores, each image's data is where it was; an upload on its way has to be
+    made again."""
+    services.load(*SERVICES)
+    command.upgrade(configuration(empty), "0013")
+    old, engine = sa.MetaData(), create_engine(empty)
+    old.reflect(engine)
+    with engine.begin() as connection:
+        for id in ("active", "deactivated", "queued", "saving"):
+            row = {"id": id, "created_at": dt.datetime(2026, 1, 1), "status": id, "visibility": "shared", "protected": False,
+                   "os_hidden": False, "min_disk": 0, "min_ram": 0, "properties": {}, "tags": []}  # fmt: skip
+            connection.execute(old.tables["images"].insert(), row)
+    engine.dispose()
+    upgrade(empty)
+    engine = create_engine(empty)
+    images, places = metadata.tables["images"], metadata.tables["image_locations"]
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(places.c.image_id, places.c.store, places.c.key, places.c.status, places.c.metadata))
+        assert sorted(found) == [(id, "file", id, "active", {}) for id in ("active", "deactivated")]
+        assert connection.execute(sa.select(images.c.status).where(images.c.id == "saving")).scalar() == "queued"
+    engine.dispose()
+
+
 _STANDARD = {"project_id": "p", "name": "n", "description": "", "revision_number": 0}
 _TWICE: dict[str, dict] = {
     "identity_projects": {"name": "same", "description": "", "enabled": True, "is_domain": True, "options": {}, "extra": {}},

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cumulet.compute.servers.states import Vm
 from cumulet.compute.servers.tables import block_devices, nics, servers
 from cumulet.image.images import images
+from cumulet.image.locations import locations
 from cumulet.kernel.db import Row, Tx
 from cumulet.kernel.work.tasks import LIVE, tasks
 from cumulet.network.tables import ports
@@ -52,7 +53,8 @@ def check_clean(world: World) -> None:
     world.transact(lambda tx: _check_empty(tx, world.image_id))
     for name in world.hosts:
         assert _held(world, name) == Held({}, set(), set(), set(), set())
-    assert _files(world) == {"": {world.image_id}, "snapshots": set(), "backups": set(), "incoming": set()}
+    kept = world.transact(lambda tx: {row.key for row in tx.rows(locations, image_id=world.image_id)})
+    assert _files(world) == {"": kept, "snapshots": set(), "backups": set(), "incoming": set()}
 
 
 def _check_empty(tx: Tx, image_id: str) -> None:
@@ -185,7 +187,10 @@ def _check_usage(world: World, actor: Actor) -> None:
 
 
 def _check_files(tx: Tx, files: dict[str, set[str]]) -> None:
-    assert files[""] == {row.id for row in tx.rows(images) if row.status == "active"}, "images and their files differ"
+    kept = {row.key for row in tx.rows(locations) if row.image_id}
+    assert files[""] == kept and {row.image_id for row in tx.rows(locations)} - {None} == {
+        row.id for row in tx.rows(images) if row.status == "active"
+    }, "images and their files differ"
     assert files["backups"] == {row.file_id for row in tx.rows(backups) if row.status == "available"}, "backups and their files differ"
     assert files["snapshots"] == files["incoming"] == set(), "a file on its way to nowhere"
 

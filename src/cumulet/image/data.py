@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import typing as t
 from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
 
-from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
 from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable
 from ..kernel.runtime import Runtime
-from . import api, policy
+from . import api, locations, policy
 from .formats import UnsafeImage, check
 from .images import add, images, visible
-from .stores.base import NoImageData, StoreFull
 from .stores.base import Stored as Kept
-from .stores.file import FileStore
+from .stores.base import StoreError, StoreFull
+from .stores.registry import stores
 
-BEAT = 10.0
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -30,27 +27,25 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 410, 413), raw=True,
+@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 410, 413, 503), raw=True,
         media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
-    db = request.runtime.db
-    row = await db.write(lambda tx: _begin(tx, request, id))
+    db, default = request.runtime.db, stores(request.runtime).default
+    row, place = await db.write(lambda tx: _begin(tx, request, id, default))
     try:
-        async with _beating(request.runtime, id):
-            kept = await store(request.runtime).put(id, _limited(request), lambda inspected: check(row.disk_format, inspected))
+        kept = await _put(request.runtime, place, _limited(request), row.disk_format)
     except BaseException as error:
-        await asyncio.shield(db.write(lambda tx: tx.update(images, {"id": id, "status": "saving"}, status="queued", upload_seen=None)))
+        await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
         raise _told(error) from None
-    if not await db.write(lambda tx: _finish(tx, id, kept, "saving")):
-        request.runtime.bus.nudge("images")
+    if not await db.write(lambda tx: _finish(tx, place, kept, "saving")):
         raise _gone(id)
 
 
 @api.op("GET", "/images/{id}/file", policy=policy.DOWNLOAD, target=_target, errors=(204, 206, 403, 404, 416, 503))
 async def download(request: Request, id: str) -> Response:
     """Download an image's data, or a range of it."""
-    row = await request.runtime.db.read(lambda tx: visible(tx, request, id))
+    row, places = await request.runtime.db.read(lambda tx: (visible(tx, request, id), locations.of(tx, id)))
     if row.status == "deactivated" and not request.context.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
     if row.status not in ("active", "deactivated"):
@@ -61,21 +56,11 @@ async def download(request: Request, id: str) -> Response:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
     if request.method == "HEAD":
         return Response(None, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
-    try:
-        chunks = await store(request.runtime).open(id, start, end)
-    except NoImageData as error:
-        raise Unavailable(f"The image's data is not there: {error}") from None
+    chunks = await _open(request.runtime, places, start, end)
     return StreamingResponse(chunks, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
 
 
 # -- for other services --------------------------------------------------------------------------------------------
-
-
-def store(runtime: Runtime) -> FileStore:
-    """The store of this process."""
-    if "image.store" not in runtime.shared:
-        runtime.shared["image.store"] = FileStore(runtime.config.root / "images")
-    return runtime.shared["image.store"]
 
 
 def incoming(runtime: Runtime, id: str) -> Path:
@@ -91,14 +76,14 @@ def snapshots(runtime: Runtime) -> Path:
 
 
 async def adopt(runtime: Runtime, id: str, path: Path) -> None:
-    """Make a file that a host wrote an image's data. Where the image was deleted meanwhile, or has its data, the file is
-    removed."""
-    row = await runtime.db.read(lambda tx: tx.get(images, id=id))
-    if row is None or row.status == "active":
-        path.unlink(missing_ok=True)
-        return
-    kept = await store(runtime).adopt(id, path, lambda inspected: check(row.disk_format, inspected))
-    await runtime.db.write(lambda tx: _finish(tx, id, kept, row.status))
+    """Make a file that a host wrote an image's data, in the default store. Where the image was deleted meanwhile, or has its
+    data, the file is removed. One that was cut off goes on with the place that it had."""
+    adopting = await runtime.db.write(lambda tx: _adopting(tx, id, stores(runtime).default))
+    if adopting is not None:
+        row, place = adopting
+        kept = await stores(runtime)[place.store].adopt(place.key, path, lambda inspected: check(row.disk_format, inspected))
+        await runtime.db.write(lambda tx: _finish(tx, place, kept, row.status))
+    path.unlink(missing_ok=True)
 
 
 async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, disk_format: str, visibility: str) -> str:
@@ -109,31 +94,70 @@ async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, 
             while chunk := await asyncio.to_thread(file.read, 1 << 20):
                 yield chunk
 
-    row = await runtime.db.write(lambda tx: add(
-        tx, name=name, owner=project_id, status="saving", visibility=visibility, disk_format=disk_format, container_format="bare",
-        upload_seen=clock.now()))  # fmt: skip
-    async with _beating(runtime, row.id):
-        kept = await store(runtime).put(row.id, chunks(), lambda inspected: check(disk_format, inspected))
-    await runtime.db.write(lambda tx: _finish(tx, row.id, kept, "saving"))
-    return row.id
+    def begin(tx: Tx) -> Row:
+        row = add(tx, name=name, owner=project_id, status="saving", visibility=visibility, disk_format=disk_format, container_format="bare")
+        return locations.begin(tx, row.id, stores(runtime).default)
+
+    place = await runtime.db.write(begin)
+    kept = await _put(runtime, place, chunks(), disk_format)
+    await runtime.db.write(lambda tx: _finish(tx, place, kept, "saving"))
+    return place.image_id
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
-def _begin(tx: Tx, request: Request, id: str) -> Row:
+def _begin(tx: Tx, request: Request, id: str, store: str) -> tuple[Row, Row]:
     row = visible(tx, request, id)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
     if not row.disk_format or not row.container_format:
         raise BadRequest("Invalid image data: disk_format and container_format must be set before data is uploaded.")
-    tx.update(images, id, status="saving", upload_seen=clock.now())
-    return row
+    tx.update(images, id, status="saving")
+    return row, locations.begin(tx, id, store)
 
 
-def _finish(tx: Tx, id: str, kept: Kept, status: str) -> bool:
-    """Whether the image is still there and in the status in which its data began to come; then it is active."""
-    return tx.update(images, {"id": id, "status": status}, status="active", upload_seen=None, **_facts(kept)) == 1
+async def _put(runtime: Runtime, place: Row, chunks: t.AsyncIterator[bytes], disk_format: str) -> Kept:
+    async with locations.beating(runtime, place, _gone(place.image_id)):
+        return await stores(runtime)[place.store].put(place.key, chunks, lambda inspected: check(disk_format, inspected))
+
+
+def give_up(tx: Tx, place: Row) -> None:
+    """Data that was on its way to a place does not come; where its image waits for it, it waits for an upload again."""
+    mine = tx.get(locations.locations, id=place.id, image_id=place.image_id)
+    locations.forget(tx, place.id)
+    if mine is not None:
+        tx.update(images, {"id": place.image_id, "status": "saving"}, status="queued")
+
+
+def _finish(tx: Tx, place: Row, kept: Kept, status: str) -> bool:
+    """Whether the image is still there and waits for this data; then it is active."""
+    if not locations.finish(tx, place.id):
+        return False
+    if tx.update(images, {"id": place.image_id, "status": status}, status="active", **_facts(kept)) == 1:
+        return True
+    locations.forget(tx, place.id)
+    return False
+
+
+def _adopting(tx: Tx, id: str, store: str) -> tuple[Row, Row] | None:
+    """An image that waits for a host's file, and the place for that."""
+    row = tx.get(images, id=id)
+    if row is None or row.status == "active":
+        return None
+    begun = tx.rows(locations.locations, image_id=id, status="pending", store=store)
+    return row, begun[0] if begun else locations.begin(tx, id, store)
+
+
+async def _open(runtime: Runtime, places: list[Row], start: int, end: int) -> t.AsyncIterator[bytes]:
+    """The data, from the first place that gives it. Raises Unavailable."""
+    why = ["nobody knows where it is"]
+    for place in places:
+        try:
+            return await stores(runtime)[place.store].open(place.key, start, end)
+        except StoreError as error:
+            why.append(f"{place.store}: {error}")
+    raise Unavailable(f"The image's data is not there: {'; '.join(why[1:] or why)}")
 
 
 def _gone(id: str) -> Gone:
@@ -156,36 +180,14 @@ async def _limited(request: Request) -> t.AsyncIterator[bytes]:
         yield chunk
 
 
-@contextlib.asynccontextmanager
-async def _beating(runtime: Runtime, id: str) -> t.AsyncIterator[None]:
-    """Show that the upload lives, for as long as it does. Raises Gone, and ends it, where nobody waits for it any more."""
-    upload, lost = asyncio.current_task(), False
-
-    async def beat() -> None:
-        nonlocal lost
-        while not lost:
-            await asyncio.sleep(BEAT)
-            lost = not await runtime.db.write(lambda tx: tx.update(images, {"id": id, "status": "saving"}, upload_seen=clock.now()))
-        if upload is not None:
-            upload.cancel()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if upload is None or not lost or upload.uncancel():
-            raise
-        raise _gone(id) from None
-    finally:
-        beating.cancel()
-
-
 def _told(error: BaseException) -> BaseException:
     """An upload's failure in words for its client."""
     if isinstance(error, UnsafeImage):
         return BadRequest(f"The image was refused: {error}")
     if isinstance(error, StoreFull):
         return TooLarge(str(error))
+    if isinstance(error, StoreError):
+        return Unavailable(f"The image could not be kept: {error}")
     return error
 
 

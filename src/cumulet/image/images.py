@@ -13,8 +13,9 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
-from . import api, filters, policy
+from . import api, filters, locations, policy
 from .attributes import BASE, new_values
+from .stores.registry import stores
 
 # -- tables --------------------------------------------------------------------------------------------------------
 
@@ -37,9 +38,7 @@ images = table(
     sa.Column("os_hash_value", sa.String(128)),
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
-    sa.Column("upload_seen", sa.DateTime),
 )
-"""`upload_seen` is when an upload under way last gave a sign of life."""
 
 members = table(
     "image_members",
@@ -157,13 +156,14 @@ def find(tx: Tx, context: Context, id: str) -> ImageFacts:
     return _facts(row)
 
 
-def stored(runtime: Runtime, id: str) -> Stored:
-    """An image's file on this machine. Its format is read from the file: the record may be gone by now."""
-    from .data import store
-
-    path = store(runtime).path(id)
-    with path.open("rb") as file:
-        return Stored(path, "qcow2" if file.read(4) == b"QFI\xfb" else "raw")
+def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
+    """An image's file on this machine. Raises FileNotFoundError where no store has it as one."""
+    for place in locations.of(tx, id):
+        path = stores(runtime)[place.store].path(place.key)
+        if path is not None and path.exists():
+            with path.open("rb") as file:
+                return Stored(path, "qcow2" if file.read(4) == b"QFI\xfb" else "raw")
+    raise FileNotFoundError(f"no file of this machine has the data of image {id}")
 
 
 def reserve(tx: Tx, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,

@@ -12,17 +12,15 @@ from pathlib import Path
 
 import msgspec
 
+from . import config_images
+from .config_images import doc
+
 USER_ID_MAX = 2**31 - 1
 """The kernel has more, but not every program can count so far."""
 
 
 class ConfigError(Exception):
     """A setting that cannot be used; the text names it, its file or variable, and what it takes."""
-
-
-def doc(text: str, **limits: t.Any) -> msgspec.Meta:
-    """What a setting is for, in a sentence."""
-    return msgspec.Meta(description=text, **limits)
 
 
 class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +145,10 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     disk_ratio: t.Annotated[float, doc("Guest disk offered for each unit of real disk.", gt=0)] = 1.0
     reserved_memory_mib: t.Annotated[int, doc("Memory kept for the host itself, MiB.", ge=0)] = 512
     image_size_max_gib: t.Annotated[int, doc("Largest image that may be uploaded, GiB.", ge=1)] = 1024
+    image_stores: t.Annotated[
+        list[config_images.StoreTable],
+        doc("Tables, one a store, as images.md tells them; none: one of type file, called `file`, in the directory `images`."),
+    ] = []
     console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000
@@ -154,6 +156,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.audit == "bus" and not self.bus:
             raise ValueError("audit is bus, and there is no message server: set bus too, or make audit log")
+        config_images.checked(self.image_stores)
         if not self.guest_range or self.guest_range[-1] > USER_ID_MAX:
             raise ValueError(f"guest_uids {self.guest_uids}: FIRST is to be the lower one, LAST {USER_ID_MAX} at most")
         try:
@@ -209,7 +212,7 @@ def load(path: Path | None = None, environment: t.Mapping[str, str] = os.environ
 
 def _told(field: str, text: str) -> t.Any:
     """A setting as the environment has it: a table is JSON there."""
-    if not isinstance(getattr(Config(), field), dict | msgspec.Struct):
+    if not isinstance(getattr(Config(), field), dict | list | msgspec.Struct):
         return text
     try:
         return json.loads(text)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import datetime as dt
 import hashlib
 import uuid
 
 from starlette.requests import ClientDisconnect
 
-from cumulet.image import data
+from cumulet.image import locations
+from cumulet.image.reconcile import ImageData
 
 PATCH = "application/openstack-images-v2.1-json-patch"
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -19,6 +21,15 @@ def patch(who, id, *operations):
 
 def upload(who, id, data: bytes):
     return who("PUT", f"/images/{id}/file", content=data, headers=OCTETS)
+
+
+def files(cloud):
+    """What the default store holds."""
+    return [path for path in (cloud.runtime.config.root / "images").iterdir() if path.is_file()]
+
+
+def reconcile(cloud):
+    cloud.portal.call(ImageData(cloud.runtime).run_once)
 
 
 def qcow2(backing: int) -> bytes:
@@ -52,6 +63,25 @@ def test_a_client_that_dies_leaves_the_image_queued(cloud, me, image):
     assert me("PUT", f"/images/{image}/file", content=dying(), headers=OCTETS).status_code == 400
     assert me.get(f"/images/{image}").json()["status"] == "queued"
     assert not list((cloud.runtime.config.root / "images" / "incoming").iterdir())
+    reconcile(cloud)
+    assert upload(me, image, b"again").status_code == 204, "it waits for another"
+
+
+def test_an_upload_that_was_taken_for_dead_does_not_come_back(cloud, me, image):
+    """It stalls for so long that another client's upload takes its place, and then goes on."""
+
+    async def stalled():
+        yield b"late"
+        cloud.runtime.db.transact(lambda tx: tx.update(locations.locations, {"status": "pending"}, updated_at=dt.datetime(2001, 1, 1)))
+        await ImageData(cloud.runtime).run_once()
+        sent = await cloud._client.put(f"/image/v2/images/{image}/file", content=b"in time", headers={"X-Auth-Token": me.token, **OCTETS})
+        assert sent.status_code == 204
+
+    late = me("PUT", f"/images/{image}/file", content=stalled(), headers=OCTETS)
+    assert late.status_code == 410
+    assert me.get(f"/images/{image}/file").content == b"in time"
+    reconcile(cloud)
+    assert [file.read_bytes() for file in files(cloud)] == [b"in time"]
 
 
 def test_a_kernel_image_with_a_backing_file_is_refused_too(me):
@@ -62,7 +92,7 @@ def test_a_kernel_image_with_a_backing_file_is_refused_too(me):
 
 
 def test_an_image_deleted_under_an_upload_ends_it(cloud, me, image, monkeypatch):
-    monkeypatch.setattr(data, "BEAT", 0.02)
+    monkeypatch.setattr(locations, "BEAT", 0.02)
     sent = 0
 
     async def endless():
@@ -90,7 +120,8 @@ def test_one_of_two_uploads_at_once(me, image):
 
 def test_asking_for_an_images_headers_reads_none_of_it(cloud, me, image):
     upload(me, image, b"data")
-    (cloud.runtime.config.root / "images" / image).unlink()
+    for file in files(cloud):
+        file.unlink()
     head = me("HEAD", f"/images/{image}/file")
     assert head.status_code == 200 and head.headers["content-length"] == "4" and head.content == b""
 
@@ -216,10 +247,9 @@ def test_delete(cloud, me, image):
     assert me.delete(f"/images/{image}").status_code == 403
     patch(me, image, {"op": "replace", "path": "/protected", "value": False})
     assert me.delete(f"/images/{image}").status_code == 204 and me.get(f"/images/{image}").status_code == 404
-    from cumulet.image.reconcile import ImageData
-
-    cloud.portal.call(ImageData(cloud.runtime).run_once)
-    assert not (cloud.runtime.config.root / "images" / image).exists()
+    assert files(cloud)
+    reconcile(cloud)
+    assert files(cloud) == []
 
 
 def test_bad_input(me):

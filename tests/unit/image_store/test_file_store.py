@@ -157,7 +157,7 @@ def test_an_image_that_is_not_accepted_leaves_nothing(store: FileStore, tmp_path
 
 
 @pytest.mark.parametrize("id", ["../escape", "", "a/b", "incoming", ".."])
-def test_only_uuids_are_image_ids(store: FileStore, tmp_path: Path, id: str) -> None:
+def test_only_uuids_are_keys(store: FileStore, tmp_path: Path, id: str) -> None:
     for call in (store.put(id, chunks(b"x")), store.open(id), store.delete(id), store.adopt(id, tmp_path / "x")):
         with pytest.raises(ValueError, match="not a UUID"):
             asyncio.run(call)

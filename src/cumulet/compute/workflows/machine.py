@@ -25,7 +25,7 @@ def describe(tx: Tx, runtime: Runtime, id: str, generation: int, *, running: boo
     disks = tx.all(sa.select(block_devices).where(block_devices.c.server_id == id).order_by(block_devices.c.position))
     return Machine(
         id=row.id, name=row.name, generation=generation, vcpus=row.flavor["vcpus"], memory_mib=row.flavor["ram"],
-        roots=tuple(_roots(runtime, row, disks)),
+        roots=tuple(_roots(tx, runtime, row, disks)),
         volumes=tuple(_volume(disk, row) for disk in disks if disk.destination_type == "volume" and disk.connection),
         nics=tuple(_nics(tx, id)),
         config_drive=tree_of(tx, row) if row.config_drive else None,
@@ -34,25 +34,26 @@ def describe(tx: Tx, runtime: Runtime, id: str, generation: int, *, running: boo
     )  # fmt: skip
 
 
-def _roots(runtime: Runtime, row: Row, disks: list[Row]) -> t.Iterator[RootDisk]:
+def _roots(tx: Tx, runtime: Runtime, row: Row, disks: list[Row]) -> t.Iterator[RootDisk]:
     """Disks that live with the server; where it is rescued, the rescue image's before all."""
     bus = str(row.image_properties.get("hw_disk_bus", "virtio"))
     if row.rescue:
-        yield _local(runtime, row, id="rescue", image_id=row.rescue["image_id"], size=row.flavor["disk"], boot=0,
+        yield _local(tx, runtime, row, id="rescue", image_id=row.rescue["image_id"], size=row.flavor["disk"], boot=0,
                      epoch=row.rescue["epoch"], bus=bus)  # fmt: skip
     for disk in disks:
         if disk.destination_type != "local":
             continue
         boot = disk.boot_index if not row.rescue else None
         image_id = (row.shelved_image_id or row.image_id) if disk.boot_index == 0 else disk.image_id
-        yield _local(runtime, row, id="root" if disk.boot_index == 0 else disk.id, image_id=image_id, size=disk.size_gib,
+        yield _local(tx, runtime, row, id="root" if disk.boot_index == 0 else disk.id, image_id=image_id, size=disk.size_gib,
                      boot=boot, epoch=row.root_epoch if disk.boot_index == 0 else 0, bus=disk.disk_bus or bus)  # fmt: skip
     if row.flavor["swap"]:
         yield RootDisk(id="swap", size_gib=max(1, row.flavor["swap"] // 1024), bus=bus)
 
 
-def _local(runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: int, boot: int | None, epoch: int, bus: str) -> RootDisk:
-    stored = _stored(runtime, image_id) if image_id else None
+def _local(tx: Tx, runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: int, boot: int | None, epoch: int,
+           bus: str) -> RootDisk:  # fmt: skip
+    stored = _stored(tx, runtime, image_id) if image_id else None
     return RootDisk(
         id=id, size_gib=size, image=image_id, image_path=str(stored.path) if stored else None,
         image_format=stored.format if stored else "qcow2", epoch=epoch, boot_index=boot, bus=bus,
@@ -60,10 +61,10 @@ def _local(runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: i
     )  # fmt: skip
 
 
-def _stored(runtime: Runtime, image_id: str) -> t.Any:
+def _stored(tx: Tx, runtime: Runtime, image_id: str) -> t.Any:
     """An image's file; None where the image is gone: a disk that was made of it does not need it any longer."""
     try:
-        return image.stored(runtime, image_id)
+        return image.stored(tx, runtime, image_id)
     except FileNotFoundError:
         return None
 

@@ -1,10 +1,10 @@
-"""What an image store must do: keep the bytes of images, whole or not at all. Sizes and offsets are bytes."""
+"""What an image store must do: keep data by keys, whole or not at all. Sizes and offsets are bytes."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -15,7 +15,7 @@ Accept = Callable[[Inspected], None]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an image once all of it was seen. The digests are hexadecimal."""
+    """What is known of data once all of it was seen. The digests are hexadecimal."""
 
     size: int
     checksum_md5: str
@@ -29,42 +29,43 @@ class StoreError(Exception):
 
 
 class StoreFull(StoreError):
-    """There is no room for the image; the text says where, and how much is free."""
+    """There is no room for the data; the text says where, and how much is free."""
 
 
 class NoImageData(StoreError):
-    """The store has no data of that image."""
+    """The store has no data of that key."""
 
 
-class Store(Protocol):
-    """One place for image data. Every call is idempotent, and an image is there whole or not at all."""
+class Store(abc.ABC):
+    """One place for data. Keys are UUIDs that `image.locations` gives, each for one upload. Every call is idempotent and
+    raises StoreError where the store cannot do it, and data is there whole or not at all."""
 
-    async def put(self, image_id: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
-        """Keep what the chunks hold, in place of what the image had before. Whatever goes wrong, an exception from
-        `chunks` or `accept` included, nothing of it stays. Raises StoreFull."""
-        ...
+    @abc.abstractmethod
+    async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
+        """Keep what the chunks hold. Whatever goes wrong, an exception from `chunks` or `accept` included, nothing of it
+        stays. Raises StoreFull."""
 
-    async def adopt(self, image_id: str, path: Path, accept: Accept | None = None) -> Stored:
-        """Take over a finished file of this host, which is gone from `path` afterwards. Raises NoImageData where
-        there is neither that file nor the image, StoreFull."""
-        ...
+    @abc.abstractmethod
+    async def adopt(self, key: str, path: Path, accept: Accept | None = None) -> Stored:
+        """Take over a finished file of this host, which may be gone from `path` afterwards. Raises NoImageData where there
+        is neither that file nor data of the key, StoreFull."""
 
-    async def open(self, image_id: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    @abc.abstractmethod
+    async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` up to `end`, without it. Raises NoImageData before anything is read."""
-        ...
 
-    def path(self, image_id: str) -> Path:
-        """Where the image's file is or would be, for a hypervisor or volume driver of the same host."""
-        ...
+    @abc.abstractmethod
+    async def delete(self, key: str) -> None:
+        """Remove all there is of a key, what a killed upload left of it included. No data is success."""
 
-    async def delete(self, image_id: str) -> None:
-        """No data of that image is success."""
-        ...
+    def path(self, key: str) -> Path | None:
+        """Where the data is or would be, if that is a file of this host."""
+        return None
 
     async def list(self) -> list[str]:
-        """Ids of the images that the store holds."""
-        ...
+        """Keys of the data that is surely this cloud's own. A place that others may use too has none such."""
+        return []
 
     async def sweep(self) -> list[str]:
-        """Remove what killed uploads left behind, and say which files those were. Running uploads are not touched."""
-        ...
+        """Remove what killed uploads left outside of any key, and say what that was. Running uploads are not touched."""
+        return []

@@ -1,4 +1,4 @@
-"""The image store in a directory: one file an image, named by its id; temporary files in `incoming` beside them."""
+"""A store in a directory: one file a key; temporary files in `incoming` beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from ...kernel import ids
-from .base import Accept, NoImageData, Stored, StoreError
+from .base import Accept, NoImageData, Store, Stored, StoreError
 from .incoming import Digest, Incoming, remove_abandoned, settle, sync_directory
 
 BATCH = 4 << 20
@@ -20,23 +20,23 @@ those that a thread has done with and not yet let go."""
 READ = 1 << 20
 
 
-class FileStore:
-    """Image data as files under `root`, which this process owns and its group may read."""
+class FileStore(Store):
+    """Data as files under `root`, which this process owns and its group may read."""
 
     def __init__(self, root: Path):
         self._root = root.absolute()
         self._incoming = self._root / "incoming"
 
-    def path(self, image_id: str) -> Path:
-        """Raises ValueError for an id that is not a UUID."""
-        if not ids.is_uuid(image_id):
-            raise ValueError(f"image id {image_id!r} is not a UUID")
-        return self._root / image_id
+    def path(self, key: str) -> Path:
+        """Raises ValueError for a key that is not a UUID."""
+        if not ids.is_uuid(key):
+            raise ValueError(f"key {key!r} is not a UUID")
+        return self._root / key
 
-    async def put(self, image_id: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
-        target = self.path(image_id)
+    async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
+        target = self.path(key)
         self._incoming.mkdir(0o750, parents=True, exist_ok=True)
-        incoming, digest = Incoming(self._incoming, image_id), Digest()
+        incoming, digest = Incoming(self._incoming, key), Digest()
 
         async def take(batch: bytes) -> None:
             await asyncio.gather(digest.feed(batch), asyncio.to_thread(incoming.write, batch))
@@ -49,9 +49,9 @@ class FileStore:
         finally:
             await asyncio.shield(asyncio.to_thread(incoming.close))
 
-    async def adopt(self, image_id: str, path: Path, accept: Accept | None = None) -> Stored:
+    async def adopt(self, key: str, path: Path, accept: Accept | None = None) -> Stored:
         """A file that this process owns is renamed where it can be; any other is copied and then removed."""
-        target = self.path(image_id)
+        target = self.path(key)
         self._incoming.mkdir(0o750, parents=True, exist_ok=True)
         try:
             found = path.lstat()
@@ -59,10 +59,10 @@ class FileStore:
             # Taken over already, by a call that never came to say so.
             return await self._rename(target, target, accept)
         if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path} cannot become image {image_id}: it is not a regular file")
+            raise StoreError(f"{path} cannot be kept as {key}: it is not a regular file")
         if found.st_uid == os.geteuid() and found.st_dev == self._root.stat().st_dev:
             return await self._rename(path, target, accept)
-        stored = await self.put(image_id, _read(_open(path), 0, None), accept)
+        stored = await self.put(key, _read(_open(path), 0, None), accept)
         path.unlink(missing_ok=True)
         return stored
 
@@ -73,11 +73,11 @@ class FileStore:
         await asyncio.to_thread(_settle, source, target)
         return stored
 
-    async def open(self, image_id: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        return _read(_open(self.path(image_id)), start, end)
+    async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        return _read(_open(self.path(key)), start, end)
 
-    async def delete(self, image_id: str) -> None:
-        path = self.path(image_id)
+    async def delete(self, key: str) -> None:
+        path = self.path(key)
         if path.exists():
             await asyncio.to_thread(path.unlink, missing_ok=True)
             sync_directory(self._root)

@@ -51,10 +51,10 @@ class Incoming:
 
     Its methods may run in threads that outlive the call which started them, so each holds the lock."""
 
-    def __init__(self, directory: Path, image_id: str):
+    def __init__(self, directory: Path, key: str):
         self._directory = directory
         self._lock = threading.Lock()
-        self.path, self._fd = _create(directory, image_id)
+        self.path, self._fd = _create(directory, key)
 
     def write(self, batch: bytes) -> None:
         """Raises StoreFull."""
@@ -79,9 +79,9 @@ class Incoming:
             self._fd = -1
 
 
-def _create(directory: Path, image_id: str) -> tuple[Path, int]:
+def _create(directory: Path, key: str) -> tuple[Path, int]:
     while True:
-        path = directory / f"{image_id}.{ids.new_hex()}"
+        path = directory / f"{key}.{ids.new_hex()}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:

@@ -61,6 +61,6 @@ async def source_of(runtime: Runtime, row: Row, backup_file: str | None) -> dict
         return {"image_path": str(backup_path(runtime, backup_file)), "image_format": "raw"}
     source = {"snapshot_id": row.snapshot_id, "volume_id": row.source_volid}
     if row.image_id:
-        found = images.stored(runtime, row.image_id)
+        found = await runtime.db.read(lambda tx: images.stored(tx, runtime, row.image_id))
         source = {"image_path": str(found.path), "image_format": found.format}
     return {name: value for name, value in source.items() if value is not None}

@@ -45,7 +45,7 @@ class RefillVolume(Saga):
         if "backup_file" in self.state:
             source = {"image_path": str(backup_path(self.runtime, self.state["backup_file"])), "image_format": "raw"}
         else:
-            found = images.stored(self.runtime, self.state["image_id"])
+            found = await self.runtime.db.read(lambda tx: images.stored(tx, self.runtime, self.state["image_id"]))
             source = {"image_path": str(found.path), "image_format": found.format}
         await self.call(row.host, "volume.delete", id=row.id)
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)

@@ -1,0 +1,42 @@
+"""The stores that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...kernel.config import Config
+from ...kernel.config_images import FileTable, StoreTable
+from ...kernel.runtime import Runtime
+from .base import Store, StoreError
+from .file import FileStore
+
+STAGING = "os_glance_staging_store"
+"""Where data waits for its import; no client sees this store."""
+
+
+class Stores:
+    """Every store of this process, by its id."""
+
+    def __init__(self, config: Config):
+        self.tables: dict[str, StoreTable] = {table.id: table for table in config.image_stores or [FileTable(id="file", default=True)]}
+        """What the settings say of the stores that clients may name, in their order."""
+        self.default = next(table.id for table in self.tables.values() if table.default)
+        self._stores: dict[str, Store] = {id: FileStore(config.root / table.directory) for id, table in self.tables.items()}
+        self._stores[STAGING] = FileStore(config.root / "images" / "staging")
+
+    def __getitem__(self, id: str) -> Store:
+        """Raises StoreError for one that the settings have no longer."""
+        if id not in self._stores:
+            raise StoreError(f"the settings have no image store {id}")
+        return self._stores[id]
+
+    def __iter__(self) -> Iterator[tuple[str, Store]]:
+        """All there are, the one for staging included."""
+        return iter(self._stores.items())
+
+
+def stores(runtime: Runtime) -> Stores:
+    """Those of this process."""
+    if "image.stores" not in runtime.shared:
+        runtime.shared["image.stores"] = Stores(runtime.config)
+    return runtime.shared["image.stores"]
