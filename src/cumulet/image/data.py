@@ -27,12 +27,12 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(404, 409, 410, 413, 503), raw=True,
+@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(400, 404, 409, 410, 413, 503), raw=True,
         media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
-    db, default = request.runtime.db, stores(request.runtime).default
-    row, place = await db.write(lambda tx: _begin(tx, request, id, default))
+    db, store = request.runtime.db, chosen(request)
+    row, place = await db.write(lambda tx: _begin(tx, request, id, store))
     try:
         kept = await _put(request.runtime, place, _limited(request), row.disk_format)
     except BaseException as error:
@@ -51,7 +51,9 @@ async def download(request: Request, id: str) -> Response:
     if row.status not in ("active", "deactivated"):
         return Response(status_code=204)
     start, end = _range(request.headers.get("range"), row.size)
-    headers = {"Content-Length": str(end - start), "Content-MD5": row.checksum}
+    headers = {"Content-Length": str(end - start)}
+    if row.checksum:
+        headers["Content-MD5"] = row.checksum
     if request.headers.get("range"):
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
     if request.method == "HEAD":
@@ -107,6 +109,17 @@ async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, 
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 
+def chosen(request: Request) -> str:
+    """The store that an upload is for. Raises BadRequest, and Gone for one that takes no data."""
+    there = stores(request.runtime)
+    id = request.headers.get("x-image-meta-store", there.default)
+    if id not in there.tables:
+        raise BadRequest(f"Store for identifier {id} not found")
+    if there[id].read_only:
+        raise Gone("Error in store configuration. Adding images to store is disabled.")
+    return id
+
+
 def _begin(tx: Tx, request: Request, id: str, store: str) -> tuple[Row, Row]:
     row = visible(tx, request, id)
     if row.status != "queued":
@@ -152,7 +165,7 @@ def _adopting(tx: Tx, id: str, store: str) -> tuple[Row, Row] | None:
 async def _open(runtime: Runtime, places: list[Row], start: int, end: int) -> t.AsyncIterator[bytes]:
     """The data, from the first place that gives it. Raises Unavailable."""
     why = ["nobody knows where it is"]
-    for place in places:
+    for place in stores(runtime).sorted(places):
         try:
             return await stores(runtime)[place.store].open(place.key, start, end)
         except StoreError as error:

@@ -16,6 +16,7 @@ from ..kernel.runtime import Runtime
 from . import api, filters, locations, policy
 from .attributes import BASE, new_values
 from .stores.registry import stores
+from .whereabouts import whereabouts
 
 # -- tables --------------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,8 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
     if values.get("id") and tx.get(images, id=values["id"]):
         raise Conflict(f"Image ID {values['id']} already exists!")
     row = add(tx, **values)
-    return Reply(view(row), headers={"Location": f"{request.base}/v2/images/{row.id}"})
+    named = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables)}
+    return Reply(view(row) | whereabouts(tx, request, [row])[row.id], headers=named)
 
 
 @api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
@@ -97,7 +99,8 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     order = filters.order(query.sort, query.sort_key, query.sort_dir)
     limit = 25 if query.limit is None else query.limit
     rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
-    return Page([view(row) for row in rows], marker, {"schema": "/v2/schemas/images"})
+    where = whereabouts(tx, request, rows)
+    return Page([view(row) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
 
 
 @api.op(
@@ -109,7 +112,8 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
 )
 def show(tx: Tx, request: Request, id: str) -> dict:
     """Show an image."""
-    return view(visible(tx, request, id))
+    row = visible(tx, request, id)
+    return view(row) | whereabouts(tx, request, [row])[id]
 
 
 @api.op("DELETE", "/images/{id}", policy=policy.DELETE, status=204, errors=(403, 404, 409),

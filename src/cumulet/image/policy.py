@@ -33,6 +33,12 @@ GET_MEMBERS = api.rule(
 )
 MODIFY_MEMBER = api.rule("modify_member", "role:admin or (role:member and project_id:%(member_id)s)", "Accept or reject a shared image.")
 
+SERVICE = api.rule("service_api", "role:service or role:admin", "Who calls for another service.")
+STORES_DETAIL = api.rule("stores_info_detail", "role:admin or rule:service_api", "See how the stores are set.")
+GET_LOCATION = api.rule("get_image_location", "role:admin or (role:reader and project_id:%(project_id)s)", "See where an image's data is.")
+SET_LOCATION = api.rule("set_image_location", _OWN, "Say where an image's data is, by changing the image.")
+DELETE_LOCATION = api.rule("delete_image_location", "role:admin", "Remove one copy of an image's data.")
+
 
 def against(request: Request, row: Row) -> dict:
     """An image as policy sees it. Its finder has seen to it that the caller may know of it."""

@@ -10,6 +10,7 @@ from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, policy
 from .attributes import BASE, READ_ONLY, checked, limited, may_become
 from .images import images, view, visible
+from .whereabouts import whereabouts
 
 MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
 _POINTER = re.compile(r"/((?:[^/~]|~[01])+)")
@@ -29,7 +30,8 @@ def update(tx: Tx, request: Request, id: str, body: list) -> dict:
     limited("properties", len(patch.properties))
     if patch.values:
         tx.update(images, id, **patch.values)
-    return view(visible(tx, request, id))
+    row = visible(tx, request, id)
+    return view(row) | whereabouts(tx, request, [row])[id]
 
 
 @api.op("POST", "/images/{id}/actions/deactivate", policy=policy.DEACTIVATE, target=_target, status=204, errors=(403, 404))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator, Callable
+import typing as t
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,14 @@ class NoImageData(StoreError):
 class Store(abc.ABC):
     """One place for data. Keys are UUIDs that `image.locations` gives, each for one upload. Every call is idempotent and
     raises StoreError where the store cannot do it, and data is there whole or not at all."""
+
+    properties: Mapping[str, t.Any] = {}
+    """What administrators are told of it, by upstream's names. Sizes are in the units that those have there."""
+    read_only = False
+
+    @abc.abstractmethod
+    def url(self, key: str) -> str:
+        """What those are told who may know where data is. It has no secret in it."""
 
     @abc.abstractmethod
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:

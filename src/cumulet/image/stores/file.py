@@ -26,6 +26,10 @@ class FileStore(Store):
     def __init__(self, root: Path):
         self._root = root.absolute()
         self._incoming = self._root / "incoming"
+        self.properties = {"data_dir": str(self._root), "chunk_size": READ, "thin_provisioning": False}
+
+    def url(self, key: str) -> str:
+        return f"file://{self.path(key)}"
 
     def path(self, key: str) -> Path:
         """Raises ValueError for a key that is not a UUID."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...kernel.config import Config
 from ...kernel.config_images import FileTable, StoreTable
+from ...kernel.db import Row
 from ...kernel.runtime import Runtime
 from .base import Store, StoreError
 from .file import FileStore
@@ -29,6 +30,14 @@ class Stores:
         if id not in self._stores:
             raise StoreError(f"the settings have no image store {id}")
         return self._stores[id]
+
+    def sorted(self, places: Iterable[Row]) -> list[Row]:
+        """Locations in the order in which they are to be read: by the weight of their stores, then as they come."""
+        return sorted(places, key=lambda place: -self.tables[place.store].weight if place.store in self.tables else 0)
+
+    def url(self, place: Row) -> str:
+        """Where the data of a location is, for those who may know it."""
+        return self._stores[place.store].url(place.key) if place.store in self._stores else f"{place.store}:{place.key}"
 
     def __iter__(self) -> Iterator[tuple[str, Store]]:
         """All there are, the one for staging included."""
