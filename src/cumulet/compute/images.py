@@ -7,8 +7,8 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from ..image import Guard, guard, policy
 from ..image import images as image
-from ..image import policy
 from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Body, NotFound, Page, Query, Request, View, paged
@@ -76,13 +76,14 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page[Brief]:
 def detail(tx: Tx, request: Request, query: ImageQuery) -> Page[Image]:
     """List images in detail."""
     rows, marker = _listed(tx, request, query)
-    return Page([_view(request, row) for row in rows], marker)
+    seen = guard(request)
+    return Page([_view(request, row, seen) for row in rows], marker)
 
 
 @api.op("GET", "/images/{id}", policy=READER, reply="image", last=LAST, errors=(404,))
 def show(tx: Tx, request: Request, id: str) -> Image:
     """Show an image."""
-    return _view(request, _find(tx, request, id))
+    return _view(request, _find(tx, request, id), guard(request))
 
 
 @api.op("DELETE", "/images/{id}", policy=MEMBER, status=204, last=LAST, errors=(403, 404))
@@ -95,13 +96,13 @@ def delete(tx: Tx, request: Request, id: str) -> None:
 @api.op("GET", "/images/{id}/metadata", policy=READER, reply="metadata", last=METADATA_LAST, errors=(404,))
 def list_metadata(tx: Tx, request: Request, id: str) -> dict:
     """List an image's metadata."""
-    return _find(tx, request, id).properties
+    return guard(request).readable(_find(tx, request, id).properties)
 
 
 @api.op("POST", "/images/{id}/metadata", policy=MEMBER, reply="metadata", last=METADATA_LAST, errors=(400, 403, 404))
 def add_metadata(tx: Tx, request: Request, id: str, body: MetadataBody) -> dict:
     """Add and change metadata."""
-    return _set(tx, request, id, {**_find(tx, request, id).properties, **body.metadata})
+    return _set(tx, request, id, {**list_metadata(tx, request, id), **body.metadata})
 
 
 @api.op("PUT", "/images/{id}/metadata", policy=MEMBER, reply="metadata", last=METADATA_LAST, errors=(400, 403, 404))
@@ -113,7 +114,7 @@ def replace_metadata(tx: Tx, request: Request, id: str, body: MetadataBody) -> d
 @api.op("GET", "/images/{id}/metadata/{key}", policy=READER, reply="meta", last=METADATA_LAST, errors=(404,))
 def show_meta(tx: Tx, request: Request, id: str, key: str) -> dict:
     """Show one item of an image's metadata."""
-    return {key: _item(_find(tx, request, id), key)}
+    return {key: _item(tx, request, id, key)}
 
 
 @api.op("PUT", "/images/{id}/metadata/{key}", policy=MEMBER, reply="meta", last=METADATA_LAST, errors=(400, 403, 404))
@@ -121,16 +122,15 @@ def set_meta(tx: Tx, request: Request, id: str, key: str, body: MetaBody) -> dic
     """Set one item of an image's metadata."""
     if key not in body.meta:
         raise BadRequest(f"Request body and URI mismatch: the body must be the one item {key}")
-    _set(tx, request, id, {**_find(tx, request, id).properties, **body.meta})
+    _set(tx, request, id, {**list_metadata(tx, request, id), **body.meta})
     return body.meta
 
 
 @api.op("DELETE", "/images/{id}/metadata/{key}", policy=MEMBER, status=204, last=METADATA_LAST, errors=(403, 404))
 def delete_meta(tx: Tx, request: Request, id: str, key: str) -> None:
     """Remove one item of an image's metadata."""
-    row = _find(tx, request, id)
-    _item(row, key)
-    _set(tx, request, id, {name: value for name, value in row.properties.items() if name != key})
+    _item(tx, request, id, key)
+    _set(tx, request, id, {name: value for name, value in list_metadata(tx, request, id).items() if name != key})
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -143,15 +143,17 @@ def _find(tx: Tx, request: Request, id: str) -> Row:
         raise NotFound("Image not found.") from None
 
 
-def _item(row: Row, key: str) -> str:
-    if key not in row.properties:
-        raise NotFound(f"Image {row.id} has no metadata item {key}.")
-    return row.properties[key]
+def _item(tx: Tx, request: Request, id: str, key: str) -> str:
+    metadata = list_metadata(tx, request, id)
+    if key not in metadata:
+        raise NotFound(f"Image {id} has no metadata item {key}.")
+    return metadata[key]
 
 
 def _set(tx: Tx, request: Request, id: str, metadata: dict[str, str]) -> dict[str, str]:
-    request.enforce(policy.MODIFY, policy.against(request, _find(tx, request, id)))
-    tx.update(image.images, id, properties=metadata)
+    row = _find(tx, request, id)
+    request.enforce(policy.MODIFY, policy.against(request, row))
+    tx.update(image.images, id, properties=guard(request).replaced(row.properties, metadata))
     return metadata
 
 
@@ -165,13 +167,18 @@ def _listed(tx: Tx, request: Request, query: ImageQuery) -> tuple[list[Row], str
     if query.status is not None:
         clauses.append(c.status.in_([kept for kept, shown in STATUS.items() if shown == query.status.upper()]))
     if query.server is not None:
-        clauses.append(c.properties["instance_uuid"].as_string() == query.server.rsplit("/", 1)[-1])
+        clauses.append(_has(request, "instance_uuid", query.server.rsplit("/", 1)[-1]))
     if query.type is not None:
-        clauses.append(c.properties["image_type"].as_string() == query.type)
+        clauses.append(_has(request, "image_type", query.type))
     if query.changes_since is not None:
         clauses.append(sa.func.coalesce(c.updated_at, c.created_at) >= moment("changes-since", query.changes_since))
     return paged(tx, sa.select(image.images).where(*clauses), image.images, order=[("created_at", "desc")], limit=query.limit,
                  marker=query.marker, most=request.runtime.config.page_limit)  # fmt: skip
+
+
+def _has(request: Request, name: str, value: str) -> sa.ColumnElement[bool]:
+    """Whether an image has a property, as far as the caller may know."""
+    return image.images.c.properties[name].as_string() == value if guard(request).allows("read", name) else sa.false()
 
 
 def _links(request: Request, row: Row) -> list[dict[str, str]]:
@@ -179,13 +186,14 @@ def _links(request: Request, row: Row) -> list[dict[str, str]]:
     return [*links(request, "images", row.id), alternate]
 
 
-def _view(request: Request, row: Row) -> Image:
+def _view(request: Request, row: Row, seen: Guard) -> Image:
+    properties = seen.readable(row.properties)
     status = STATUS.get(row.status, "UNKNOWN")
     made = Image(
         id=row.id, name=row.name, links=_links(request, row), status=status, progress=PROGRESS.get(status, 0), min_ram=row.min_ram,
-        min_disk=row.min_disk, metadata=row.properties, created=clock.iso(row.created_at) or "",
+        min_disk=row.min_disk, metadata=properties, created=clock.iso(row.created_at) or "",
         updated=clock.iso(row.updated_at or row.created_at) or "", size=row.size,
     )  # fmt: skip
-    if server := row.properties.get("instance_uuid"):
+    if server := properties.get("instance_uuid"):
         made.server = {"id": server, "links": links(request, "servers", server)}
     return made

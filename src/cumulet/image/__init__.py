@@ -10,5 +10,7 @@ __getattr__ = lazily(
     service="api",
     images="ImageFacts Stored abandon find reserve stored",
     data="add_file adopt incoming",
+    property_rules="RulesError",
+    protections="Guard guard in_force",
     metadefs__files="exported_namespaces load_namespace parse_namespace unload_namespace",
 )

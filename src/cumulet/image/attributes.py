@@ -7,6 +7,7 @@ import typing as t
 from ..kernel import ids
 from ..kernel.http import BadRequest, Forbidden, Request, TooLarge
 from . import policy
+from .protections import guard
 
 BASE = ("id", "name", "owner", "status", "visibility", "protected", "os_hidden", "disk_format", "container_format", "min_disk",
         "min_ram", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")  # fmt: skip
@@ -43,6 +44,7 @@ def new_values(request: Request, body: dict) -> dict[str, t.Any]:
             values[name] = value
         else:
             values["properties"][name] = value
+    guard(request).check("create", *values["properties"])
     limited("properties", len(values["properties"]))
     values.setdefault("visibility", "shared")
     may_become(request, values["visibility"], values.get("owner", request.context.project_id))

@@ -15,6 +15,7 @@ from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Page, Query
 from ..kernel.runtime import Runtime
 from . import api, filters, locations, policy
 from .attributes import BASE, new_values
+from .protections import Guard, guard
 from .stores.registry import stores
 from .whereabouts import whereabouts
 
@@ -89,7 +90,7 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
         raise Conflict(f"Image ID {values['id']} already exists!")
     row = add(tx, **values)
     named = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables)}
-    return Reply(view(row) | whereabouts(tx, request, [row])[row.id], headers=named)
+    return Reply(view(row, guard(request)) | whereabouts(tx, request, [row])[row.id], headers=named)
 
 
 @api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
@@ -99,8 +100,8 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     order = filters.order(query.sort, query.sort_key, query.sort_dir)
     limit = 25 if query.limit is None else query.limit
     rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
-    where = whereabouts(tx, request, rows)
-    return Page([view(row) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
+    where, seen = whereabouts(tx, request, rows), guard(request)
+    return Page([view(row, seen) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
 
 
 @api.op(
@@ -113,7 +114,7 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
 def show(tx: Tx, request: Request, id: str) -> dict:
     """Show an image."""
     row = visible(tx, request, id)
-    return view(row) | whereabouts(tx, request, [row])[id]
+    return view(row, guard(request)) | whereabouts(tx, request, [row])[id]
 
 
 @api.op("DELETE", "/images/{id}", policy=policy.DELETE, status=204, errors=(403, 404, 409),
@@ -152,12 +153,13 @@ class Stored(t.NamedTuple):
     format: str
 
 
-def find(tx: Tx, context: Context, id: str) -> ImageFacts:
-    """An image that the caller may use. Raises BadRequest where there is none, as compute and volume tell it."""
+def find(tx: Tx, request: Request, id: str) -> ImageFacts:
+    """An image that the caller may use, with those of its properties that they may see. Raises BadRequest where there is
+    none, as compute and volume tell it."""
     row = tx.get(images, id=id)
-    if row is None or not _may_see(tx, context, row):
+    if row is None or not _may_see(tx, request.context, row):
         raise BadRequest(f"Image {id} could not be found.", kind="ImageNotFound")
-    return _facts(row)
+    return _facts(row, guard(request))
 
 
 def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
@@ -203,10 +205,10 @@ def visible(tx: Tx, request: Request, id: str) -> Row:
     return row
 
 
-def view(row: Row) -> dict[str, t.Any]:
-    """An image as clients see it: its properties stand beside its attributes."""
+def view(row: Row, seen: Guard) -> dict[str, t.Any]:
+    """An image as clients see it: the properties that they may see stand beside its attributes."""
     return {
-        **row.properties,
+        **seen.readable(row.properties),
         **{name: getattr(row, name) for name in BASE},
         "tags": sorted(row.tags),
         "created_at": clock.iso(row.created_at),
@@ -217,9 +219,9 @@ def view(row: Row) -> dict[str, t.Any]:
     }
 
 
-def _facts(row: Row) -> ImageFacts:
+def _facts(row: Row, seen: Guard) -> ImageFacts:
     return ImageFacts(row.id, row.name, row.status, row.disk_format, row.container_format, row.size, row.virtual_size,
-                      row.min_disk, row.min_ram, row.properties)  # fmt: skip
+                      row.min_disk, row.min_ram, seen.readable(row.properties))  # fmt: skip
 
 
 def _may_see(tx: Tx, context: Context, row: Row) -> bool:
@@ -255,9 +257,11 @@ def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement
     embedded = request.runtime.db.embedded
     for tag in query.tag:
         yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, c.tags, value=tag)
-    known = set(ImageQuery.__struct_fields__)
+    known, seen = set(ImageQuery.__struct_fields__), guard(request)
     for key, value in request.query:
-        if key not in known:
+        if key not in known and not seen.allows("read", key):
+            yield sa.false()
+        elif key not in known:
             yield _any(sa.func.json_each if embedded else sa.func.json_each_text, c.properties, key=key, value=value)
 
 

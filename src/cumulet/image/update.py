@@ -10,6 +10,7 @@ from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, policy
 from .attributes import BASE, READ_ONLY, checked, limited, may_become
 from .images import images, view, visible
+from .protections import guard
 from .whereabouts import whereabouts
 
 MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
@@ -31,7 +32,7 @@ def update(tx: Tx, request: Request, id: str, body: list) -> dict:
     if patch.values:
         tx.update(images, id, **patch.values)
     row = visible(tx, request, id)
-    return view(row) | whereabouts(tx, request, [row])[id]
+    return view(row, guard(request)) | whereabouts(tx, request, [row])[id]
 
 
 @api.op("POST", "/images/{id}/actions/deactivate", policy=policy.DEACTIVATE, target=_target, status=204, errors=(403, 404))
@@ -57,7 +58,8 @@ class _Patch:
 
     def __init__(self, request: Request, row: Row):
         self.request, self.row = request, row
-        self.properties = dict(row.properties)
+        self.guard = guard(request)
+        self.properties = dict(self.guard.readable(row.properties))
         self.values: dict[str, t.Any] = {}
 
     def apply(self, op: str, name: str, value: t.Any) -> None:
@@ -70,8 +72,9 @@ class _Patch:
         else:
             if op == "replace" and name not in self.properties:
                 raise Conflict(f"Property {name} does not exist.")
+            self.guard.check("update" if name in self.properties else "create", name)
             self.properties[name] = checked(name, value)
-            self.values["properties"] = self.properties
+            self._keep_properties()
 
     def _set(self, name: str, value: t.Any) -> None:
         if name in ("disk_format", "container_format") and self.row.status != "queued" and value != getattr(self.row, name):
@@ -88,8 +91,14 @@ class _Patch:
         elif name not in self.properties:
             raise Conflict(f"Property {name} does not exist.")
         else:
+            self.guard.check("delete", name)
             del self.properties[name]
-            self.values["properties"] = self.properties
+            self._keep_properties()
+
+    def _keep_properties(self) -> None:
+        """Those that the caller cannot see stay."""
+        row = self.row.properties
+        self.values["properties"] = {name: row[name] for name in row if not self.guard.allows("read", name)} | self.properties
 
 
 def _parts(operation: t.Any) -> tuple[str, str, t.Any]:

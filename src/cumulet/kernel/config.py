@@ -153,6 +153,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         bool, doc("Whether images have `locations`, which tell where their data is, and which their owners may change.")
     ] = False
     show_image_direct_url: t.Annotated[bool, doc("Whether images have a `direct_url`, which tells where their data is.")] = False
+    image_property_protections: t.Annotated[
+        str, doc("File that says who may do what with which properties of images, as image-rules.md tells. Relative to `data`.")
+    ] = ""
     console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from .. import identity
+from .. import identity, image
 from ..kernel import services
 from ..kernel.auth.policy import overrides
 from ..kernel.bus import Bus, Event
@@ -62,9 +62,13 @@ def build(config: Config, layout: Layout) -> Runtime:
 
 
 def prepare(config: Config, layout: Layout) -> Runtime:
-    """All that has to be done before this process ceases to be root: loading its code, migrating the database."""
+    """All that has to be done before this process ceases to be root: loading its code, migrating the database. Raises StartError."""
     upgrade(config.database_url)
     runtime = build(config, layout)
+    try:
+        image.in_force(runtime)
+    except image.RulesError as error:
+        raise StartError(str(error)) from None
     for late in LATE if _readable(config.user) else LATE + SELDOM:
         importlib.import_module(late)
     give(layout.control, config.user)

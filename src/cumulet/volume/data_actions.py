@@ -112,7 +112,7 @@ def reimage(tx: Tx, request: Request, id: str, body: Reimage) -> None:
         free.append("reserved")
     if row.status not in free:
         raise BadRequest(f"Invalid volume: status must be {' or '.join(free)}, but current status is: {row.status}.")
-    image = images.find(tx, request.context, body.image_id)
+    image = images.find(tx, request, body.image_id)
     check_fits(row.size, image)
     tx.update(volumes, row.id, status="downloading")
     RefillVolume.start(tx, row.id, request_id=request.id, image_id=image.id)

@@ -84,6 +84,7 @@ def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
             "Invalid input for field/attribute visibility: an image of a volume is private and not protected; change it once it is there."
         )
     properties = {key: value for key, value in row.image_metadata.items() if key not in PROPERTIES_ONLY}
+    images.guard(request).check("create", *properties)
     image_id = images.reserve(
         tx, project_id=request.project, name=body.image_name, disk_format=body.disk_format,
         container_format=body.container_format or "bare", min_disk=row.size, properties=properties,

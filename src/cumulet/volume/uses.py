@@ -34,7 +34,7 @@ def create(tx: Tx, request: Request, *, size_gib: int, image_id: str | None = No
     """A new volume of the caller's project, and the work that makes it. `size_gib` 0 takes the source's size.
     Raises BadRequest, NotFound, OverLimit."""
     context, project = request.context, request.project
-    source, image = _source(tx, context, snapshot_id, source_volid), images.find(tx, context, image_id) if image_id else None
+    source, image = _source(tx, context, snapshot_id, source_volid), images.find(tx, request, image_id) if image_id else None
     size = _size(size_gib, source or backup, image)
     kind = find_type(tx, context, volume_type) if volume_type else _type_of(tx, source) or default_type(tx, project)
     if kind and kind.encryption:

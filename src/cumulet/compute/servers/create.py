@@ -207,7 +207,7 @@ class _Plan:
     def _image(self) -> t.Any:
         if not self.wanted.image:
             return None
-        return images.find(self.tx, self.request.context, self.wanted.image.rsplit("/", 1)[-1])
+        return images.find(self.tx, self.request, self.wanted.image.rsplit("/", 1)[-1])
 
     def _key(self) -> Row | None:
         if not self.wanted.key_name:

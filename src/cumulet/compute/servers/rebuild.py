@@ -44,7 +44,7 @@ REBUILD = api.rule("os_compute_api:servers:rebuild", PROJECT_MEMBER, "Rebuild a 
 def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Brief:
     """Put a server on a new root disk of an image; its id, ports and volumes stay."""
     row = find(tx, request, id)
-    image = images.find(tx, request.context, body.image.rsplit("/", 1)[-1])
+    image = images.find(tx, request, body.image.rsplit("/", 1)[-1])
     root = local_root(tx, id)
     if root is None:
         raise BadRequest(f"Unable to rebuild with a different image for a volume-backed server: {id}.")

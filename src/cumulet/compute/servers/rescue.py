@@ -53,7 +53,7 @@ def _image(tx: Tx, request: Request, row: Row, asked: str | None) -> str:
     """The image to boot from. Raises BadRequest where the server cannot be rescued with it."""
     local = local_root(tx, row.id) is not None
     id = asked or row.image_id
-    image = images.find(tx, request.context, id) if id else None
+    image = images.find(tx, request, id) if id else None
     marked = image is not None and any(mark in image.properties for mark in MARKS)
     if image is None or (not local and not (marked and request.version >= (2, 87))):
         raise BadRequest(f"Instance {row.id} cannot be rescued: Cannot rescue a volume-backed instance")

@@ -92,6 +92,7 @@ def _mapping(disk: Row, snapshot: Row | None) -> dict[str, t.Any]:
 
 
 def _properties(request: Request, row: Row, kind: str, metadata: dict[str, str]) -> dict[str, str]:
+    images.guard(request).check("create", *metadata)
     kept = {name: value for name, value in row.image_properties.items() if name in KEPT}
     properties = {
         **kept, "image_type": kind, "instance_uuid": row.id, "user_id": request.context.user_id,
