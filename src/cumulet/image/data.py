@@ -13,7 +13,8 @@ from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
 from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable
 from ..kernel.runtime import Runtime
-from . import api, locations, policy
+from . import api, locations, policy, quota
+from .announced import announced, as_announced
 from .formats import UnsafeImage, check
 from .images import add, images, visible
 from .stores.base import Stored as Kept
@@ -31,10 +32,10 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
         media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
-    db, store = request.runtime.db, chosen(request)
-    row, place = await db.write(lambda tx: _begin(tx, request, id, store))
+    db, store, size = request.runtime.db, chosen(request), announced(request)
+    row, place = await db.write(lambda tx: _begin(tx, request, id, store, size))
     try:
-        kept = await _put(request.runtime, place, _limited(request), row.disk_format)
+        kept = await _put(request.runtime, place, as_announced(_limited(request), size), row.disk_format)
     except BaseException as error:
         await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
         raise _told(error) from None
@@ -120,13 +121,15 @@ def chosen(request: Request) -> str:
     return id
 
 
-def _begin(tx: Tx, request: Request, id: str, store: str) -> tuple[Row, Row]:
+def _begin(tx: Tx, request: Request, id: str, store: str, size: int | None) -> tuple[Row, Row]:
     row = visible(tx, request, id)
+    quota.enforce(tx, request.runtime.config, row.owner, image_size_total=(size or 0) // quota.MIB)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
     if not row.disk_format or not row.container_format:
         raise BadRequest("Invalid image data: disk_format and container_format must be set before data is uploaded.")
-    tx.update(images, id, status="saving")
+    tx.update(images, id, status="saving", announced=size)
+    quota.enforce(tx, request.runtime.config, row.owner, image_count_uploading=0)
     return row, locations.begin(tx, id, store)
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..kernel import clock
 from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
-from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, Page, Query, Reply, Request, paged
+from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
 from . import api, filters, locations, policy
 from .attributes import BASE, new_values
@@ -40,7 +40,9 @@ images = table(
     sa.Column("os_hash_value", sa.String(128)),
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("announced", sa.BigInteger),
 )
+"""`announced` is how many bytes the upload under way said it would bring."""
 
 members = table(
     "image_members",
@@ -49,6 +51,9 @@ members = table(
     sa.Column("status", sa.String(20), nullable=False),
     unique={("image_id", "member_id"): "Image member {member_id} already exists for image {image_id}"},
 )
+
+# The tables must be there before what counts their rows.
+from . import quota  # noqa: E402
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 
@@ -88,6 +93,7 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
     values = new_values(request, body)
     if values.get("id") and tx.get(images, id=values["id"]):
         raise Conflict(f"Image ID {values['id']} already exists!")
+    quota.enforce(tx, request.runtime.config, values["owner"], image_count_total=1)
     row = add(tx, **values)
     named = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables)}
     return Reply(view(row, guard(request)) | whereabouts(tx, request, [row])[row.id], headers=named)
@@ -172,9 +178,11 @@ def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
     raise FileNotFoundError(f"no file of this machine has the data of image {id}")
 
 
-def reserve(tx: Tx, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,
+def reserve(tx: Tx, request: Request, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,
             properties: dict[str, str]) -> str:  # fmt: skip
-    """A queued image whose data a workflow brings; its id."""
+    """A queued image whose data a workflow brings; its id. Raises OverLimit."""
+    if told := quota.over(tx, request.runtime.config, project_id, image_count_total=1, image_size_total=0):
+        raise OverLimit(told)
     return add(
         tx, name=name, owner=project_id, status="queued", visibility="private", disk_format=disk_format,
         container_format=container_format, min_disk=min_disk, properties=properties,

@@ -86,7 +86,7 @@ def upload(tx: Tx, request: Request, id: str, body: Upload) -> Uploading:
     properties = {key: value for key, value in row.image_metadata.items() if key not in PROPERTIES_ONLY}
     images.guard(request).check("create", *properties)
     image_id = images.reserve(
-        tx, project_id=request.project, name=body.image_name, disk_format=body.disk_format,
+        tx, request, project_id=request.project, name=body.image_name, disk_format=body.disk_format,
         container_format=body.container_format or "bare", min_disk=row.size, properties=properties,
     )  # fmt: skip
     tx.update(volumes, row.id, status="uploading")

@@ -57,7 +57,7 @@ def accepted(request: Request, image_id: str | None) -> Reply:
 def reserve(tx: Tx, request: Request, row: Row, name: str, kind: str, metadata: dict[str, str]) -> str:
     """A queued image for the root disk of a server; its id."""
     return images.reserve(
-        tx, project_id=row.project_id, name=name, disk_format="qcow2", container_format="bare",
+        tx, request, project_id=row.project_id, name=name, disk_format="qcow2", container_format="bare",
         min_disk=row.flavor["disk"], properties=_properties(request, row, kind, metadata),
     )  # fmt: skip
 
@@ -75,8 +75,9 @@ def _of_volumes(tx: Tx, request: Request, row: Row, body: CreateImage) -> tuple[
         "block_device_mapping": msgspec.json.encode([_mapping(disk, taken.get(disk.id)) for disk in disks]).decode(),
     }  # fmt: skip
     image_id = images.reserve(
-        tx, project_id=row.project_id, name=body.name, disk_format="raw", container_format="bare", min_disk=0, properties=properties
-    )
+        tx, request, project_id=row.project_id, name=body.name, disk_format="raw", container_format="bare", min_disk=0,
+        properties=properties,
+    )  # fmt: skip
     return image_id, [snapshot.id for snapshot in taken.values()]
 
 
