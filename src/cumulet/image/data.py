@@ -17,8 +17,9 @@ from . import api, locations, policy, quota
 from .announced import announced, as_announced
 from .formats import UnsafeImage, check
 from .images import add, images, visible
+from .signatures import SignatureRefused, verified
+from .stores.base import Accept, StoreError, StoreFull
 from .stores.base import Stored as Kept
-from .stores.base import StoreError, StoreFull
 from .stores.registry import stores
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -35,7 +36,8 @@ async def upload(request: Request, id: str) -> None:
     db, store, size = request.runtime.db, chosen(request), announced(request)
     row, place = await db.write(lambda tx: _begin(tx, request, id, store, size))
     try:
-        kept = await _put(request.runtime, place, as_announced(_limited(request), size), row.disk_format)
+        accept = lambda inspected: check(row.disk_format, inspected)
+        kept = await _put(request.runtime, place, *verified(request.runtime, row, as_announced(_limited(request), size), accept))
     except BaseException as error:
         await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
         raise _told(error) from None
@@ -102,7 +104,7 @@ async def add_file(runtime: Runtime, path: Path, *, name: str, project_id: str, 
         return locations.begin(tx, row.id, stores(runtime).default)
 
     place = await runtime.db.write(begin)
-    kept = await _put(runtime, place, chunks(), disk_format)
+    kept = await _put(runtime, place, chunks(), lambda inspected: check(disk_format, inspected))
     await runtime.db.write(lambda tx: _finish(tx, place, kept, "saving"))
     return place.image_id
 
@@ -133,9 +135,9 @@ def _begin(tx: Tx, request: Request, id: str, store: str, size: int | None) -> t
     return row, locations.begin(tx, id, store)
 
 
-async def _put(runtime: Runtime, place: Row, chunks: t.AsyncIterator[bytes], disk_format: str) -> Kept:
+async def _put(runtime: Runtime, place: Row, chunks: t.AsyncIterator[bytes], accept: Accept) -> Kept:
     async with locations.beating(runtime, place, _gone(place.image_id)):
-        return await stores(runtime)[place.store].put(place.key, chunks, lambda inspected: check(disk_format, inspected))
+        return await stores(runtime)[place.store].put(place.key, chunks, accept)
 
 
 def give_up(tx: Tx, place: Row) -> None:
@@ -198,6 +200,8 @@ async def _limited(request: Request) -> t.AsyncIterator[bytes]:
 
 def _told(error: BaseException) -> BaseException:
     """An upload's failure in words for its client."""
+    if isinstance(error, SignatureRefused):
+        return BadRequest(str(error))
     if isinstance(error, UnsafeImage):
         return BadRequest(f"The image was refused: {error}")
     if isinstance(error, StoreFull):

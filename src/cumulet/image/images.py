@@ -13,7 +13,7 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
-from . import api, filters, locations, policy
+from . import api, filters, locations, policy, signatures
 from .attributes import BASE, new_values
 from .protections import Guard, guard
 from .stores.registry import stores
@@ -180,12 +180,14 @@ def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
 
 def reserve(tx: Tx, request: Request, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,
             properties: dict[str, str]) -> str:  # fmt: skip
-    """A queued image whose data a workflow brings; its id. Raises OverLimit."""
+    """A queued image whose data a workflow brings; its id. What is known of a signature is of other data, and is left out.
+    Raises OverLimit."""
     if told := quota.over(tx, request.runtime.config, project_id, image_count_total=1, image_size_total=0):
         raise OverLimit(told)
     return add(
         tx, name=name, owner=project_id, status="queued", visibility="private", disk_format=disk_format,
-        container_format=container_format, min_disk=min_disk, properties=properties,
+        container_format=container_format, min_disk=min_disk,
+        properties={name: value for name, value in properties.items() if name not in signatures.PROPERTIES},
     ).id  # fmt: skip
 
 
