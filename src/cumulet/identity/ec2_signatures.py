@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import hashlib
 import hmac
 import typing as t
-from urllib.parse import quote
 
 from ..kernel import clock
+from ..kernel.aws4 import ALGORITHM, canonical_query, signature, signing_key
 
 WINDOW = dt.timedelta(minutes=15)
 """How far a signature's time may be from this host's clock."""
-ALGORITHM = "AWS4-HMAC-SHA256"
 S3_SERVICES = {"s3", "iam", "sts"}
 """What a signature of version 4 that S3 was sent may be for."""
 
@@ -56,7 +54,7 @@ def s3(text: bytes, secret: str) -> str:
     scope = lines[2].split("/") if len(lines) == 4 and lines[0] == ALGORITHM else []
     if len(scope) != 4 or scope[2] not in S3_SERVICES or scope[3] != "aws4_request":
         raise BadSignature
-    return hmac.digest(_key(secret, scope), text, "sha256").hex()
+    return hmac.digest(signing_key(secret, scope), text, "sha256").hex()
 
 
 def same(right: str, given: str) -> bool:
@@ -64,7 +62,7 @@ def same(right: str, given: str) -> bool:
 
 
 def _version_2(request: Signed, secret: str) -> str:
-    query = _query(request.params | {"SignatureMethod": "HmacSHA256"})
+    query = canonical_query(request.params | {"SignatureMethod": "HmacSHA256"})
     text = "\n".join((request.verb, request.host, request.path, query))
     return base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).decode()
 
@@ -77,10 +75,9 @@ def _version_4(request: Signed, secret: str) -> str:
         raise BadSignature
     _check_time(moment)
     headers = "".join(f"{name}:{request.headers[name]}\n" for name in signed if name in request.headers)
-    query = "" if request.verb.upper() == "POST" else _query(request.params)
+    query = "" if request.verb.upper() == "POST" else canonical_query(request.params)
     canonical = "\n".join((request.verb.upper(), request.path, query, headers, said["SignedHeaders"], request.body_hash))
-    text = "\n".join((ALGORITHM, moment, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest()))
-    return hmac.digest(_key(secret, scope), text.encode(), "sha256").hex()
+    return signature(signing_key(secret, scope), moment, scope, canonical)
 
 
 def _said(request: Signed) -> dict[str, str]:
@@ -91,17 +88,6 @@ def _said(request: Signed) -> dict[str, str]:
     pairs = (part.strip().partition("=") for part in header.removeprefix(ALGORITHM).split(","))
     parts = {name: value for name, _, value in pairs}
     return {name: parts.get(name, "") for name in ("Credential", "SignedHeaders")}
-
-
-def _key(secret: str, scope: list[str]) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for part in scope:
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
-
-
-def _query(params: dict[str, str]) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(params.items()))
 
 
 def _check_time(text: str | None) -> None:

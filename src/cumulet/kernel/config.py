@@ -245,10 +245,11 @@ def _lines(table: type[msgspec.Struct], prefix: str) -> t.Iterator[str]:
         kind, *metas = t.get_args(hints[field.name])
         description = next(meta.description for meta in metas if isinstance(meta, msgspec.Meta))
         inner = t.get_args(kind)[0] if t.get_origin(kind) is list else kind
-        table_of = inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
-        yield f"| `{prefix}{field.name}` | {'' if table_of else _default(field)} | {description} |"
-        if table_of:
-            yield from _lines(table_of, f"{prefix}{field.name}{'[]' if inner is not kind else ''}.")
+        tables = [one for one in (t.get_args(inner) or (inner,)) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+        yield f"| `{prefix}{field.name}` | {'' if tables else _default(field)} | {description} |"
+        for table_of in tables:
+            kind_of = f"[type={table_of.__struct_config__.tag}]" if len(tables) > 1 else "[]" if inner is not kind else ""
+            yield from _lines(table_of, f"{prefix}{field.name}{kind_of}.")
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

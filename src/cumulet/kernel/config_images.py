@@ -23,13 +23,45 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     weight: t.Annotated[int, doc("Which store is read first of those that have an image: the one with the most.")] = 0
 
 
-class FileTable(Table, frozen=True, tag="file"):
+class FileTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="file"):
     """A directory that every control process and every host reaches by the same path."""
 
     directory: t.Annotated[str, doc("The directory, which is this cloud's alone. Relative to `data`.", min_length=1)] = "images"
 
 
-StoreTable = FileTable
+class S3Table(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="s3"):
+    """A bucket of Amazon's S3 or of a server that speaks like it."""
+
+    endpoint: t.Annotated[str, doc("Its URL, as https://s3.eu-west-1.amazonaws.com.", pattern=r"^https?://[^/?#@]+[^?#]*$")]
+    bucket: t.Annotated[str, doc("The bucket, which has to be there.", min_length=1)]
+    prefix: t.Annotated[str, doc("What the names of this cloud's objects begin with.")] = ""
+    region: t.Annotated[str, doc("The region that requests are signed for.", min_length=1)] = "us-east-1"
+    access_key: t.Annotated[str, doc("Id of the pair of keys that requests are signed with.", min_length=1)]
+    secret_key_file: t.Annotated[str, doc("File (0600) with the secret one of them. Relative to `data`.", min_length=1)]
+    part_mib: t.Annotated[
+        int, doc("MiB of a part; of 10,000 parts is the largest image. An upload holds two in memory.", ge=5, le=5120)
+    ] = 16
+
+
+class SwiftTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="swift"):
+    """A container of OpenStack's object store; that of this cloud is one too."""
+
+    auth_url: t.Annotated[str, doc("URL of Keystone with /v3, or of the older way to log in.", pattern=r"^https?://[^/?#@]+[^?#]*$")]
+    auth: t.Annotated[t.Literal["v3", "v1"], doc("How to log in: by Keystone (v3), or by X-Auth-User and X-Auth-Key (v1).")] = "v3"
+    user: t.Annotated[str, doc("Who logs in; v1: ACCOUNT:USER.", min_length=1)]
+    password_file: t.Annotated[str, doc("File (0600) with their password. Relative to `data`.", min_length=1)]
+    user_domain: t.Annotated[str, doc("Name of the user's domain.")] = "Default"
+    project: t.Annotated[str, doc("Name of the project that the container is in (v3).")] = ""
+    project_domain: t.Annotated[str, doc("Name of the project's domain.")] = "Default"
+    region: t.Annotated[str, doc("Region of the object store in the catalog; empty: any.")] = ""
+    interface: t.Annotated[t.Literal["public", "internal", "admin"], doc("Which of its endpoints is used.")] = "public"
+    container: t.Annotated[
+        str, doc("The container; segments are in one of that name and `_segments`. Both are made.", pattern=r"^[^/]+$")
+    ] = "images"
+    segment_mib: t.Annotated[int, doc("MiB of a segment; an image has 1,000 at most.", ge=1, le=5120)] = 1024
+
+
+StoreTable = FileTable | S3Table | SwiftTable
 
 
 def checked(tables: t.Sequence[StoreTable]) -> None:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import threading
 import typing as t
 from pathlib import Path
+
+
+def secret(path: Path) -> str:
+    """What a file holds that nobody but this process's user may read. Raises OSError, PermissionError where others can."""
+    with path.open() as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise PermissionError(f"{path} can be read by others: chmod 0600")
+        return file.read().strip()
 
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:

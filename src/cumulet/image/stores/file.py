@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import stat
 import typing as t
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ...kernel import ids
 from .base import Accept, NoImageData, Store, Stored, StoreError
-from .incoming import Digest, Incoming, remove_abandoned, settle, sync_directory
+from .incoming import Incoming, failed, remove_abandoned, settle, sync_directory
+from .streaming import Digest, pass_on
 
-BATCH = 4 << 20
-"""Bytes handed to the worker threads at once. An upload holds three of these, however big it is, and for a moment
-those that a thread has done with and not yet let go."""
 READ = 1 << 20
 
 
@@ -38,15 +35,14 @@ class FileStore(Store):
         return self._root / key
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
-        target = self.path(key)
-        self._incoming.mkdir(0o750, parents=True, exist_ok=True)
+        target = self._ready(key)
         incoming, digest = Incoming(self._incoming, key), Digest()
 
         async def take(batch: bytes) -> None:
             await asyncio.gather(digest.feed(batch), asyncio.to_thread(incoming.write, batch))
 
         try:
-            await _pass_on(chunks, take)
+            await pass_on(chunks, take)
             stored = digest.finish(accept)
             await asyncio.to_thread(incoming.keep, target)
             return stored
@@ -55,8 +51,7 @@ class FileStore(Store):
 
     async def adopt(self, key: str, path: Path, accept: Accept | None = None) -> Stored:
         """A file that this process owns is renamed where it can be; any other is copied and then removed."""
-        target = self.path(key)
-        self._incoming.mkdir(0o750, parents=True, exist_ok=True)
+        target = self._ready(key)
         try:
             found = path.lstat()
         except FileNotFoundError:
@@ -66,25 +61,37 @@ class FileStore(Store):
             raise StoreError(f"{path} cannot be kept as {key}: it is not a regular file")
         if found.st_uid == os.geteuid() and found.st_dev == self._root.stat().st_dev:
             return await self._rename(path, target, accept)
-        stored = await self.put(key, _read(_open(path), 0, None), accept)
+        stored = await self.put(key, read_file(open_file(path), 0, None), accept)
         path.unlink(missing_ok=True)
         return stored
 
+    def _ready(self, key: str) -> Path:
+        """Where the data will be; what has to be there for it is. Raises StoreError."""
+        target = self.path(key)
+        try:
+            self._incoming.mkdir(0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise failed(self._root, error) from None
+        return target
+
     async def _rename(self, source: Path, target: Path, accept: Accept | None) -> Stored:
         digest = Digest()
-        await _pass_on(_read(_open(source), 0, None), digest.feed)
+        await pass_on(read_file(open_file(source), 0, None), digest.feed)
         stored = digest.finish(accept)
         await asyncio.to_thread(_settle, source, target)
         return stored
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        return _read(_open(self.path(key)), start, end)
+        return read_file(open_file(self.path(key)), start, end)
 
     async def delete(self, key: str) -> None:
         path = self.path(key)
         if path.exists():
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            sync_directory(self._root)
+            try:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+                sync_directory(self._root)
+            except OSError as error:
+                raise failed(self._root, error) from None
 
     async def list(self) -> list[str]:
         return sorted(name for name in _names(self._root) if ids.is_uuid(name))
@@ -93,54 +100,23 @@ class FileStore(Store):
         return [name for name in _names(self._incoming) if remove_abandoned(self._incoming / name)]
 
 
-async def _pass_on(chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]]) -> None:
-    """Feed `take` with batches, collecting the next while it works on one."""
-    taking: list[asyncio.Task[None]] = []
-    try:
-        async with contextlib.aclosing(_batches(chunks)) as batches:
-            async for batch in batches:
-                await asyncio.gather(*taking)
-                taking = [asyncio.create_task(take(batch))]
-        await asyncio.gather(*taking)
-    finally:
-        for task in taking:
-            task.cancel()
-        await asyncio.gather(*taking, return_exceptions=True)
-
-
-async def _batches(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    held: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        held.append(chunk)
-        size += len(chunk)
-        if size >= BATCH:
-            yield _joined(held)
-            size = 0
-    if size:
-        yield _joined(held)
-
-
-def _joined(held: list[bytes]) -> bytes:
-    """The pieces as one, which are let go at once: they would be a second copy while the batch waits its turn."""
-    batch = b"".join(held)
-    held.clear()
-    return batch
-
-
 def _settle(source: Path, target: Path) -> None:
-    with _open(source) as file:
+    with open_file(source) as file:
         settle(file.fileno(), source, target)
 
 
-def _open(path: Path) -> t.BinaryIO:
+def open_file(path: Path) -> t.BinaryIO:
+    """Raises NoImageData, StoreError."""
     try:
         return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0)
     except FileNotFoundError:
         raise NoImageData(f"there is no image data at {path}") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def _read(file: t.BinaryIO, start: int, end: int | None) -> AsyncIterator[bytes]:
+async def read_file(file: t.BinaryIO, start: int, end: int | None) -> AsyncIterator[bytes]:
+    """What is from `start` up to `end`, without it; then the file is closed."""
     with file:
         while end is None or start < end:
             chunk = await asyncio.to_thread(os.pread, file.fileno(), READ if end is None else min(READ, end - start), start)

@@ -1,49 +1,19 @@
-"""One file on its way into the file store: written under a temporary name, digested and inspected on the way."""
+"""One file on its way into the file store, written under a temporary name."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import threading
 from pathlib import Path
 
 from ...kernel import ids
-from ..formats import Inspector
-from .base import Accept, Stored, StoreFull
+from .base import StoreError, StoreFull
 
 MODE = 0o640
-
-
-class Digest:
-    """Both digests and the inspection of one image, fed batch by batch."""
-
-    def __init__(self) -> None:
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha512 = hashlib.sha512()
-        self._inspector = Inspector()
-        self._size = 0
-
-    async def feed(self, batch: bytes) -> None:
-        await asyncio.gather(asyncio.to_thread(self._md5.update, batch), asyncio.to_thread(self._sha512.update, batch))
-        self._inspector.feed(batch)
-        self._size += len(batch)
-
-    def finish(self, accept: Accept | None) -> Stored:
-        """What came; raises what `accept` raises."""
-        inspected = self._inspector.finish()
-        if accept is not None:
-            accept(inspected)
-        return Stored(
-            size=self._size,
-            checksum_md5=self._md5.hexdigest(),
-            os_hash_value=self._sha512.hexdigest(),
-            inspected=inspected,
-        )
 
 
 class Incoming:
@@ -57,17 +27,17 @@ class Incoming:
         self.path, self._fd = _create(directory, key)
 
     def write(self, batch: bytes) -> None:
-        """Raises StoreFull."""
+        """Raises StoreError."""
         view = memoryview(batch)
         try:
             while view:
                 with self._lock:
                     view = view[os.write(self._fd, view) :]
         except OSError as error:
-            raise full(self._directory, error) or error from None
+            raise failed(self._directory, error) from None
 
     def keep(self, target: Path) -> None:
-        """Give the file its final name. Raises StoreFull."""
+        """Give the file its final name. Raises StoreError."""
         with self._lock:
             settle(self._fd, self.path, target)
 
@@ -107,14 +77,14 @@ def remove_abandoned(path: Path) -> bool:
 def settle(fd: int, source: Path, target: Path) -> None:
     """Rename an open file so that after a power cut there is what was before or the new file, whole.
 
-    Raises StoreFull."""
+    Raises StoreError."""
     try:
         os.fchmod(fd, MODE)
         os.fsync(fd)
         source.rename(target)
         sync_directory(target.parent)
     except OSError as error:
-        raise full(target.parent, error) or error from None
+        raise failed(target.parent, error) from None
 
 
 def sync_directory(directory: Path) -> None:
@@ -125,9 +95,9 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def full(directory: Path, error: OSError) -> StoreFull | None:
-    """The store's own error, where the system's says that there is no room."""
+def failed(directory: Path, error: OSError) -> StoreError:
+    """What an error of the system's means for the store: that there is no room, or something that its operator mends."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
+        return StoreError(f"The image store {directory} cannot be written: {error.strerror}")
     free = shutil.disk_usage(directory).free / 2**20
     return StoreFull(f"The image store {directory} is full: {free:.1f} MiB free. Delete images or enlarge the disk.")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ...kernel.config import Config
-from ...kernel.config_images import FileTable, StoreTable
+from ...kernel.config_images import FileTable, S3Table, StoreTable, SwiftTable
 from ...kernel.db import Row
 from ...kernel.runtime import Runtime
 from .base import Store, StoreError
 from .file import FileStore
+from .s3 import S3Store
+from .swift import SwiftStore
 
 STAGING = "os_glance_staging_store"
 """Where data waits for its import; no client sees this store."""
@@ -22,7 +25,7 @@ class Stores:
         self.tables: dict[str, StoreTable] = {table.id: table for table in config.image_stores or [FileTable(id="file", default=True)]}
         """What the settings say of the stores that clients may name, in their order."""
         self.default = next(table.id for table in self.tables.values() if table.default)
-        self._stores: dict[str, Store] = {id: FileStore(config.root / table.directory) for id, table in self.tables.items()}
+        self._stores: dict[str, Store] = {id: _made(table, config.root) for id, table in self.tables.items()}
         self._stores[STAGING] = FileStore(config.root / "images" / "staging")
 
     def __getitem__(self, id: str) -> Store:
@@ -42,6 +45,16 @@ class Stores:
     def __iter__(self) -> Iterator[tuple[str, Store]]:
         """All there are, the one for staging included."""
         return iter(self._stores.items())
+
+
+def _made(table: StoreTable, root: Path) -> Store:
+    match table:
+        case FileTable():
+            return FileStore(root / table.directory)
+        case S3Table():
+            return S3Store(table, root)
+        case SwiftTable():
+            return SwiftStore(table, root)
 
 
 def stores(runtime: Runtime) -> Stores:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import ssl
-import stat
 import time
 import typing as t
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ....kernel import files
 from ....kernel.config import OpenIdProvider
 from ....kernel.errors import Unauthorized
 from ....kernel.log import get_logger
@@ -124,10 +123,7 @@ class Provider:
             return None
         path = self._root / self.settings.client_secret_file
         try:
-            with path.open() as file:
-                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                    raise PermissionError(f"{path} can be read by others: chmod 0600")
-                return file.read().strip()
+            return files.secret(path)
         except (OSError, UnicodeDecodeError) as error:
             log.error("the client secret cannot be used", issuer=self.settings.issuer, error=str(error))
             raise self.failed("cannot be asked: this cloud's client_secret_file cannot be used, its log says why") from None

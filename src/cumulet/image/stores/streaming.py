@@ -1,0 +1,79 @@
+"""What every store does to data on its way: gather it in batches, digest and inspect it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import typing as t
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from ..formats import Inspector
+from .base import Accept, Stored
+
+BATCH = 4 << 20
+"""Bytes handed to the worker threads at once. An upload to a file holds three of these, however big it is, and for a moment
+those that a thread has done with and not yet let go."""
+
+
+class Digest:
+    """Both digests and the inspection of one image, fed batch by batch."""
+
+    def __init__(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha512 = hashlib.sha512()
+        self._inspector = Inspector()
+        self._size = 0
+
+    async def feed(self, batch: bytes) -> None:
+        await asyncio.gather(asyncio.to_thread(self._md5.update, batch), asyncio.to_thread(self._sha512.update, batch))
+        self._inspector.feed(batch)
+        self._size += len(batch)
+
+    def finish(self, accept: Accept | None) -> Stored:
+        """What came; raises what `accept` raises."""
+        inspected = self._inspector.finish()
+        if accept is not None:
+            accept(inspected)
+        return Stored(
+            size=self._size,
+            checksum_md5=self._md5.hexdigest(),
+            os_hash_value=self._sha512.hexdigest(),
+            inspected=inspected,
+        )
+
+
+async def pass_on(chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int = BATCH) -> None:
+    """Feed `take` with batches of `size` bytes and a little more, collecting the next while it works on one."""
+    taking: list[asyncio.Task[None]] = []
+    try:
+        async with contextlib.aclosing(batches(chunks, size)) as gathered:
+            async for batch in gathered:
+                await asyncio.gather(*taking)
+                taking = [asyncio.create_task(take(batch))]
+        await asyncio.gather(*taking)
+    finally:
+        for task in taking:
+            task.cancel()
+        await asyncio.gather(*taking, return_exceptions=True)
+
+
+async def batches(chunks: AsyncIterator[bytes], size: int = BATCH) -> AsyncGenerator[bytes, None]:
+    """The same bytes in pieces of `size` and a little more, but for the last."""
+    held: list[bytes] = []
+    have = 0
+    async for chunk in chunks:
+        held.append(chunk)
+        have += len(chunk)
+        if have >= size:
+            yield _joined(held)
+            have = 0
+    if have:
+        yield _joined(held)
+
+
+def _joined(held: list[bytes]) -> bytes:
+    """The pieces as one, which are let go at once: they would be a second copy while the batch waits its turn."""
+    batch = b"".join(held)
+    held.clear()
+    return batch
