@@ -37,6 +37,7 @@ SERVICE = api.rule("service_api", "role:service or role:admin", "Who calls for a
 STORES_DETAIL = api.rule("stores_info_detail", "role:admin or rule:service_api", "See how the stores are set.")
 GET_LOCATION = api.rule("get_image_location", "role:admin or (role:reader and project_id:%(project_id)s)", "See where an image's data is.")
 SET_LOCATION = api.rule("set_image_location", _OWN, "Say where an image's data is, by changing the image.")
+FETCH_LOCATION = api.rule("fetch_image_location", "rule:service_api", "List where an image's data is.")
 DELETE_LOCATION = api.rule("delete_image_location", "role:admin", "Remove one copy of an image's data.")
 
 

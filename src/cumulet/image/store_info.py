@@ -1,4 +1,4 @@
-"""The stores that there are, and removing one copy of an image from one of them."""
+"""The stores that there are, which of them have an image, and removing one copy of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..kernel.http import UNSET, Conflict, Forbidden, NotFound, Request, UnsetTy
 from . import api, locations, policy
 from .images import visible
 from .stores.registry import stores
+from .whereabouts import shown
 
 
 class StoreInfo(View):
@@ -21,6 +22,11 @@ class StoreInfo(View):
     type: str | UnsetType = UNSET
     properties: dict[str, t.Any] | UnsetType = UNSET
     weight: int | UnsetType = UNSET
+
+
+class Location(View):
+    url: str
+    metadata: dict[str, t.Any]
 
 
 class StoreInfos(View):
@@ -61,6 +67,14 @@ def delete(tx: Tx, request: Request, store_id: str, image_id: str) -> None:
     if place is None:
         raise NotFound(f"Image {image_id} is not stored in store {store_id}.")
     locations.forget(tx, place.id)
+
+
+@api.op("GET", "/images/{id}/locations", policy=policy.FETCH_LOCATION, errors=(403, 404),
+        target=lambda tx, request, id: policy.against(request, visible(tx, request, id)))  # fmt: skip
+def places(tx: Tx, request: Request, id: str) -> list[Location]:
+    """List where an image's data is, for services."""
+    there = stores(request.runtime)
+    return [Location(**shown(there, place)) for place in locations.of(tx, visible(tx, request, id).id)]
 
 
 def _find(tx: Tx, request: Request, store_id: str, image_id: str) -> Row:

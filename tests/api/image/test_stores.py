@@ -87,6 +87,17 @@ def test_who_may_not_know_where_data_is_is_not_told(cloud, me, other, admin, ima
     assert {"locations", "direct_url"} & me.get(f"/images/{image}").json().keys() == set(), "the settings do not say so"
 
 
+def test_services_are_told_where_data_is(cloud, me, reader, image):
+    service = cloud.caller("/image/v2", "service", project="service")
+    assert me.get(f"/images/{image}/locations").status_code == 403
+    assert service.get(f"/images/{image}/locations").status_code == 404, "they see what anybody of their project does"
+    admin = cloud.caller("/image/v2", "admin", project="admin")
+    assert admin.get(f"/images/{image}/locations").json() == []
+    upload(me, image, b"data", "two")
+    [place] = admin.get(f"/images/{image}/locations").json()
+    assert place["metadata"] == {"store": "two"} and place["url"].startswith("file:///")
+
+
 def test_data_is_read_from_where_it_works(cloud, me, image):
     """From the store of the most weight first; where that is broken, from another."""
     upload(me, image, b"data of one")
