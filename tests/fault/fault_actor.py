@@ -7,11 +7,19 @@ import typing as t
 from pathlib import Path
 
 from cumulet.kernel.db import Tx
+from web_server import WebServer
 
 PATHS = {"servers": "/compute/v2.1/servers", "volumes": "/volume/v3/volumes", "snapshots": "/volume/v3/snapshots", "backups": "/volume/v3/backups",
          "groups": "/volume/v3/groups", "group_snapshots": "/volume/v3/group_snapshots", "images": "/image/v2/images"}  # fmt: skip
 VERSIONS = {"/compute": "compute 2.100", "/volume": "volume 3.71", "/image": None}
 GONE = "gone"
+SETTINGS: dict[str, t.Any] = {
+    "image_stores": [{"type": "file", "id": "file", "default": True}, {"type": "file", "id": "second", "directory": "images/second"}],
+    "image_import": {
+        "allowed_ports": [], "allowed_networks": ["127.0.0.1/32"], "plugins": ["image_decompression", "image_conversion"], "output_format": "qcow2",
+    },
+}  # fmt: skip
+"""What the clouds of these tests are told, so that there are enough ways for images to come."""
 
 
 @dc.dataclass
@@ -42,6 +50,7 @@ class World(t.Protocol):
     image_id: str
     network_id: str
     image_store: Path
+    web: WebServer
 
     def caller(self, prefix: str, *roles: str) -> t.Any: ...
     def work(self) -> None:

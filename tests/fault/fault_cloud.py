@@ -18,8 +18,9 @@ from cumulet.kernel.db import Database, Tx
 from cumulet.kernel.testing.engines import free_port
 from cumulet.kernel.work.tasks import LIVE, tasks
 from cumulet.run.layout import Layout
-from fault.fault_actor import Kept
+from fault.fault_actor import SETTINGS, Kept
 from system.cloud.world import Cloud, eventually, kill
+from web_server import web_server
 
 HOST = "simulated-0001"
 PATIENCE = 25.0
@@ -81,11 +82,15 @@ class ProcessCloud:
         self._probe = self.layout.control / "probe.json"
         flags = ["--hypervisor", "simulated", "--network", "simulated", "--listen", f"127.0.0.1:{free_port()}"]
         self._cloud = Cloud(self._data, *flags, *(["--database", database] if database else []))
-        os.environ["CUMULET_PROBE"] = str(self._probe)
+        told = {"CUMULET_PROBE": str(self._probe)} | {f"CUMULET_{name.upper()}": json.dumps(value) for name, value in SETTINGS.items()}
+        os.environ |= told
         try:
             self._cloud.up()
         finally:
-            del os.environ["CUMULET_PROBE"]
+            for name in told:
+                del os.environ[name]
+        self._serving = web_server()
+        self.web = self._serving.__enter__()
         clouds = yaml.safe_load(self.layout.clouds.read_text())["clouds"]
         self.url = clouds["cumulet"]["auth"]["auth_url"].removesuffix("/identity")
         self.passwords = {cloud["auth"]["username"]: cloud["auth"]["password"] for cloud in clouds.values()}
@@ -93,6 +98,7 @@ class ProcessCloud:
         self._furnish()
 
     def close(self) -> None:
+        self._serving.__exit__(None, None, None)
         self._db.close()
         self._cloud.purge()
         shutil.rmtree(self._data, ignore_errors=True)

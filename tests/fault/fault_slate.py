@@ -13,6 +13,8 @@ from cumulet.compute.servers.states import Vm
 from cumulet.compute.servers.tables import block_devices, nics, servers
 from cumulet.image.images import images
 from cumulet.image.locations import locations
+from cumulet.image.stores.registry import STAGING
+from cumulet.image.tasks import tasks as image_tasks
 from cumulet.kernel.db import Row, Tx
 from cumulet.kernel.work.tasks import LIVE, tasks
 from cumulet.network.tables import ports
@@ -28,6 +30,11 @@ EMPTY = (servers, block_devices, nics, volumes, snapshots, backups, attachments,
 """Tables in which nothing is left."""
 AT_REST = {"available", "reserved", "in-use", "error", "error_extending", "error_restoring", "error_managing"}
 """Statuses of volumes, snapshots and backups on which nobody works."""
+
+STORES = {"file": "", "second": "second", STAGING: "staging"}
+"""Stores of images, and their directories among those of images."""
+PARTS = {"snapshots", "backups", *STORES.values(), "incoming", "second/incoming", "staging/incoming"}
+"""All the directories of images."""
 
 
 class Held(t.NamedTuple):
@@ -54,7 +61,7 @@ def check_clean(world: World) -> None:
     for name in world.hosts:
         assert _held(world, name) == Held({}, set(), set(), set(), set())
     kept = world.transact(lambda tx: {row.key for row in tx.rows(locations, image_id=world.image_id)})
-    assert _files(world) == {"": kept, "snapshots": set(), "backups": set(), "incoming": set()}
+    assert _files(world) == {part: set() for part in PARTS} | {"": kept}
 
 
 def _check_empty(tx: Tx, image_id: str) -> None:
@@ -187,17 +194,17 @@ def _check_usage(world: World, actor: Actor) -> None:
 
 
 def _check_files(tx: Tx, files: dict[str, set[str]]) -> None:
-    kept = {row.key for row in tx.rows(locations) if row.image_id}
-    assert files[""] == kept and {row.image_id for row in tx.rows(locations)} - {None} == {
-        row.id for row in tx.rows(images) if row.status == "active"
-    }, "images and their files differ"
+    for store, part in STORES.items():
+        assert files[part] == {row.key for row in tx.rows(locations, store=store) if row.image_id}, "images and their files differ"
+    assert {row.image_id for row in tx.rows(locations)} - {None} == {row.id for row in tx.rows(images) if row.status == "active"}
     assert files["backups"] == {row.file_id for row in tx.rows(backups) if row.status == "available"}, "backups and their files differ"
-    assert files["snapshots"] == files["incoming"] == set(), "a file on its way to nowhere"
+    assert all(files[part] == set() for part in PARTS - {"backups", *STORES.values()}), "a file on its way to nowhere"
+    assert not [row for row in tx.rows(images) if row.import_task or row.status == "importing"], "an image that is imported by nobody"
+    assert {row.status for row in tx.rows(image_tasks)} <= {"success", "failure"}
 
 
 def _files(world: World) -> dict[str, set[str]]:
-    root = world.image_store
-    return {part: {path.name for path in (root / part).glob("*") if path.is_file()} for part in ("", "snapshots", "backups", "incoming")}
+    return {part: {path.name for path in (world.image_store / part).glob("*") if path.is_file()} for part in PARTS}
 
 
 def _held(world: World, name: str) -> Held:

@@ -8,12 +8,16 @@ import dataclasses as dc
 import typing as t
 from collections import Counter
 
+import msgspec
+
 from cumulet.kernel import clock
 from cumulet.kernel.bus import AgentAway, AgentFailed, AgentUnreachable, Bus, Event
+from cumulet.kernel.config import Config
 from cumulet.kernel.db import Tx
 from cumulet.kernel.work import RECONCILERS, StepFailed, Worker
 from cumulet.kernel.work.tasks import LIVE, tasks
-from fault.fault_actor import Kept
+from fault.fault_actor import SETTINGS, Kept
+from web_server import web_server
 from world import World
 
 ROUNDS = 400
@@ -116,17 +120,24 @@ class FaultWorld(World):
     """`faults` is what lies in wait."""
 
     def __init__(self, url: str, data: str):
-        super().__init__(url, data, probe=self._probe)
+        settings = msgspec.convert(SETTINGS, Config)
+        super().__init__(url, data, probe=self._probe, config={name: getattr(settings, name) for name in SETTINGS})
         self.faults: t.Sequence[Fault] = ()
         self.bus = FaultyBus(self.runtime.bus)
         self.runtime.bus = self.bus
         self.late: list[Send] = []
         self.reconcilers = [kind(self.runtime) for kind in RECONCILERS]
         self.hosts = list(self.agent.hosts)
+        self._serving = web_server()
+        self.web = self._serving.__enter__()
         self.image_store = self.runtime.config.root / "images"
         self.flavor("f2", vcpus=2, ram=128)
         self.flavor("f1")
         self.image_id, self.network_id = self.image(), self.network()
+
+    def close(self) -> None:
+        self._serving.__exit__(None, None, None)
+        super().close()
 
     def kept(self, host: str) -> Kept:
         root = self.root / host

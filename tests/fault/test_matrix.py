@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-import fault.fault_volumes  # noqa: F401  registers its scenes
+import fault.fault_images
+import fault.fault_volumes  # noqa: F401  both register their scenes
 from cumulet.kernel import services
 from cumulet.kernel.work import REGISTRY
 from cumulet.kernel.work.saga import holds_transaction, step

@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 
-import fault.fault_volumes  # noqa: F401  registers its scenes
+import fault.fault_images
+import fault.fault_volumes  # noqa: F401  both register their scenes
 from cumulet.kernel import services
 from cumulet.kernel.testing.engines import postgresql
 from cumulet.kernel.work import REGISTRY
@@ -58,6 +59,9 @@ SOME = {
     Death("DeleteVolume", "data", "before", BOTH),
     Death("CreateBackup", "copy", "after", CONTROL),
     Death("UploadVolume", "adopt", "before", CONTROL),
+    Death("ImportImage", "fetch", "after", CONTROL, "from the web"),
+    Death("ImportImage", "convert", "after", CONTROL),
+    Death("CopyImage", "copy", "after", CONTROL),
 }
 """What every run of the suite goes through, on SQLite; every third of it on PostgreSQL."""
 

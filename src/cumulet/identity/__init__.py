@@ -41,9 +41,12 @@ api.rule("identity:list_domains_for_user", "", UNUSED, scopes=SCOPES)
 from .asking import Scope, asking  # noqa: E402
 from .audit import note  # noqa: E402
 from .bootstrap import First, bootstrap, bootstrap_first  # noqa: E402
+from .catalog import endpoint_url  # noqa: E402
 from .ceilings import Ceiling, ceilings  # noqa: E402
 from .tokens.caller import authenticate  # noqa: E402
 
 api.audit, api.exchange = note, "keystone"
 
-__all__ = ["SCOPES", "Ceiling", "First", "Scope", "api", "asking", "authenticate", "bootstrap", "bootstrap_first", "ceilings"]
+__all__ = [
+    "SCOPES", "Ceiling", "First", "Scope", "api", "asking", "authenticate", "bootstrap", "bootstrap_first", "ceilings", "endpoint_url",
+]  # fmt: skip

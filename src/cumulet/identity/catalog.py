@@ -30,6 +30,15 @@ def catalog_of(tx: Tx, held: State, project_id: str | None, user_id: str | None)
     return kept[1]
 
 
+def endpoint_url(tx: Tx, type: str, region: str, interface: str, *, project_id: str | None) -> str | None:
+    """Where a project finds a service in a region, whose name's case means nothing; None where it does not."""
+    for service in _made(tx, _offered(tx), project_id, None):
+        for endpoint in service["endpoints"] if service["type"] == type else ():
+            if endpoint["interface"] == interface and endpoint["region_id"].lower() == region.lower():
+                return endpoint["url"]
+    return None
+
+
 class Offered(t.NamedTuple):
     """What all catalogs are made of. `associated`: whether there is a project that is associated with endpoints."""
 

@@ -27,10 +27,15 @@ def checked(name: str, value: t.Any) -> t.Any:
     """A value that an image's attribute or property may have. Raises BadRequest, Forbidden for what is read-only."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
-    if name in RESERVED or name.startswith(RESERVED_PREFIX):
-        raise Forbidden(f"Attribute '{name}' is reserved.")
+    refuse_reserved(name)
     check = _CHECKS.get(name, _property)
     return check(name, value)
+
+
+def refuse_reserved(name: str) -> None:
+    """Raise Forbidden for what is the service's own to set, and to take away."""
+    if name in RESERVED or name.startswith(RESERVED_PREFIX):
+        raise Forbidden(f"Attribute '{name}' is reserved.")
 
 
 def new_values(request: Request, body: dict) -> dict[str, t.Any]:

@@ -20,7 +20,7 @@ from .images import add, images, visible
 from .signatures import SignatureRefused, verified
 from .stores.base import Accept, StoreError, StoreFull
 from .stores.base import Stored as Kept
-from .stores.registry import stores
+from .stores.registry import STAGING, stores
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -37,12 +37,12 @@ async def upload(request: Request, id: str) -> None:
     row, place = await db.write(lambda tx: _begin(tx, request, id, store, size))
     try:
         accept = lambda inspected: check(row.disk_format, inspected)
-        kept = await _put(request.runtime, place, *verified(request.runtime, row, as_announced(_limited(request), size), accept))
+        kept = await _put(request.runtime, place, *verified(request.runtime, row, as_announced(limited(request), size), accept))
     except BaseException as error:
         await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
-        raise _told(error) from None
+        raise told(error) from None
     if not await db.write(lambda tx: _finish(tx, place, kept, "saving")):
-        raise _gone(id)
+        raise gone(id)
 
 
 @api.op("GET", "/images/{id}/file", policy=policy.DOWNLOAD, target=_target, errors=(204, 206, 403, 404, 416, 503))
@@ -136,7 +136,7 @@ def _begin(tx: Tx, request: Request, id: str, store: str, size: int | None) -> t
 
 
 async def _put(runtime: Runtime, place: Row, chunks: t.AsyncIterator[bytes], accept: Accept) -> Kept:
-    async with locations.beating(runtime, place, _gone(place.image_id)):
+    async with locations.beating(runtime, place, gone(place.image_id)):
         return await stores(runtime)[place.store].put(place.key, chunks, accept)
 
 
@@ -145,14 +145,15 @@ def give_up(tx: Tx, place: Row) -> None:
     mine = tx.get(locations.locations, id=place.id, image_id=place.image_id)
     locations.forget(tx, place.id)
     if mine is not None:
-        tx.update(images, {"id": place.image_id, "status": "saving"}, status="queued")
+        waits = "uploading" if place.store == STAGING else "saving"
+        tx.update(images, {"id": place.image_id, "status": waits}, status="queued")
 
 
 def _finish(tx: Tx, place: Row, kept: Kept, status: str) -> bool:
     """Whether the image is still there and waits for this data; then it is active."""
     if not locations.finish(tx, place.id):
         return False
-    if tx.update(images, {"id": place.image_id, "status": status}, status="active", **_facts(kept)) == 1:
+    if tx.update(images, {"id": place.image_id, "status": status}, status="active", **facts(kept)) == 1:
         return True
     locations.forget(tx, place.id)
     return False
@@ -178,18 +179,18 @@ async def _open(runtime: Runtime, places: list[Row], start: int, end: int) -> t.
     raise Unavailable(f"The image's data is not there: {'; '.join(why[1:] or why)}")
 
 
-def _gone(id: str) -> Gone:
+def gone(id: str) -> Gone:
     return Gone(f"Image {id} could not be found after upload. The image may have been deleted during the upload.")
 
 
-def _facts(kept: Kept) -> dict[str, t.Any]:
+def facts(kept: Kept) -> dict[str, t.Any]:
     return {
         "size": kept.size, "virtual_size": kept.inspected.virtual_size, "checksum": kept.checksum_md5, "os_hash_algo": "sha512",
         "os_hash_value": kept.os_hash_value,
     }  # fmt: skip
 
 
-async def _limited(request: Request) -> t.AsyncIterator[bytes]:
+async def limited(request: Request) -> t.AsyncIterator[bytes]:
     most, size = request.runtime.config.image_size_max_gib << 30, 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -198,7 +199,7 @@ async def _limited(request: Request) -> t.AsyncIterator[bytes]:
         yield chunk
 
 
-def _told(error: BaseException) -> BaseException:
+def told(error: BaseException) -> BaseException:
     """An upload's failure in words for its client."""
     if isinstance(error, SignatureRefused):
         return BadRequest(str(error))

@@ -13,7 +13,7 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
-from . import api, filters, locations, policy, signatures
+from . import api, filters, locations, policy, signatures, tasks
 from .attributes import BASE, new_values
 from .protections import Guard, guard
 from .stores.registry import stores
@@ -41,8 +41,11 @@ images = table(
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("announced", sa.BigInteger),
+    sa.Column("import_task", sa.String(64)),
+    sa.Column("import_stores", sa.JSON),
 )
-"""`announced` is how many bytes the upload under way said it would bring."""
+"""`announced` is how many bytes the upload under way said it would bring. `import_task` is the task that imports the image now;
+`import_stores` says to which stores it does (`to`), and which of the last import's failed (`failed`)."""
 
 members = table(
     "image_members",
@@ -95,7 +98,10 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
         raise Conflict(f"Image ID {values['id']} already exists!")
     quota.enforce(tx, request.runtime.config, values["owner"], image_count_total=1)
     row = add(tx, **values)
-    named = {"Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables)}
+    named = {
+        "Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables),
+        "OpenStack-image-import-methods": ",".join(request.runtime.config.image_import.methods),
+    }  # fmt: skip
     return Reply(view(row, guard(request)) | whereabouts(tx, request, [row])[row.id], headers=named)
 
 
@@ -130,6 +136,7 @@ def delete(tx: Tx, request: Request, id: str) -> None:
     row = visible(tx, request, id)
     if row.protected:
         raise Forbidden(f"Image {id} is protected and cannot be deleted.")
+    tasks.give_up(tx, request.runtime.config, id)
     tx.delete(images, id=id)
     tx.nudge("images")
 
@@ -219,6 +226,7 @@ def view(row: Row, seen: Guard) -> dict[str, t.Any]:
     """An image as clients see it: the properties that they may see stand beside its attributes."""
     return {
         **seen.readable(row.properties),
+        **_importing(row),
         **{name: getattr(row, name) for name in BASE},
         "tags": sorted(row.tags),
         "created_at": clock.iso(row.created_at),
@@ -227,6 +235,14 @@ def view(row: Row, seen: Guard) -> dict[str, t.Any]:
         "file": f"/v2/images/{row.id}/file",
         "schema": "/v2/schemas/image",
     }
+
+
+def _importing(row: Row) -> dict[str, str]:
+    told = {"os_glance_import_task": row.import_task} if row.import_task else {}
+    if row.import_stores is not None:
+        told["os_glance_importing_to_stores"] = ",".join(row.import_stores["to"])
+        told["os_glance_failed_import"] = ",".join(row.import_stores["failed"])
+    return told
 
 
 def _facts(row: Row, seen: Guard) -> ImageFacts:

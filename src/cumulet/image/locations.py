@@ -43,9 +43,14 @@ def finish(tx: Tx, id: str) -> bool:
     deleted or the upload taken for dead: then the data is removed."""
     if tx.execute(_FINISH, {"of": id, "now": clock.now()}).rowcount == 1:
         return True
+    late(tx, id)
+    return False
+
+
+def late(tx: Tx, id: str) -> None:
+    """Data may have come after all to a place from which it was removed: look once more."""
     tx.update(locations, {"id": id, "status": "removed"}, status="pending")
     tx.nudge("images")
-    return False
 
 
 def forget(tx: Tx, id: str) -> None:

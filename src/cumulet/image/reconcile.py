@@ -88,5 +88,5 @@ def _start_over(tx: Tx) -> None:
 _UPLOADS = (
     sa.select(locations)
     .join(images)
-    .where(images.c.status == "saving", locations.c.status == "pending", locations.c.updated_at < sa.bindparam("dead"))
+    .where(images.c.status.in_(("saving", "uploading")), locations.c.status == "pending", locations.c.updated_at < sa.bindparam("dead"))
 )

@@ -8,7 +8,7 @@ import typing as t
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, policy
-from .attributes import BASE, READ_ONLY, checked, limited, may_become
+from .attributes import BASE, READ_ONLY, checked, limited, may_become, refuse_reserved
 from .images import images, view, visible
 from .protections import guard
 from .whereabouts import whereabouts
@@ -66,6 +66,7 @@ class _Patch:
         if name in READ_ONLY or name == "id":
             raise Forbidden(f"Attribute '{name}' is read-only.")
         if op == "remove":
+            refuse_reserved(name)
             self._remove(name)
         elif name in BASE or name == "tags":
             self._set(name, checked(name, value))

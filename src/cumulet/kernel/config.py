@@ -14,6 +14,7 @@ import msgspec
 
 from . import config_images
 from .config_images import doc
+from .config_imports import ImageImport
 
 USER_ID_MAX = 2**31 - 1
 """The kernel has more, but not every program can count so far."""
@@ -156,6 +157,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     image_property_protections: t.Annotated[
         str, doc("File that says who may do what with which properties of images, as image-rules.md tells. Relative to `data`.")
     ] = ""
+    image_import: t.Annotated[ImageImport, doc("A table: how images are imported, and whence.")] = ImageImport()
     console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000

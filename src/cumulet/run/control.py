@@ -39,7 +39,7 @@ LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "u
         "uvicorn.protocols.websockets.websockets_sansio_impl")  # fmt: skip
 """What libraries import only when it is needed, when this process may no longer be able to read it."""
 SELDOM = ("cumulet.identity.drivers.saml.assertions", "cumulet.identity.drivers.saml.requests", "cumulet.identity.drivers.saml.responses",
-          "httpx2", "jwt")  # fmt: skip
+          "httpcore2", "httpx2", "jwt")  # fmt: skip
 """What most clouds never need, with all that it imports: loaded here only where this process could not read it later."""
 SERVICES = ("identity", "image", "placement", "compute", "network", "volume", "root")
 

@@ -11,6 +11,7 @@ from ..kernel.config import Config
 from . import StartError
 
 GUESTS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "genisoimage": "genisoimage"}
+CONVERSION = {"qemu-img": "qemu-utils", "prlimit": "util-linux"}
 NETWORKS = {"dnsmasq": "dnsmasq-base", "nft": "nftables", "ip": "iproute2", "nsenter": "util-linux", "radvd": "radvd"}
 """Programs that the drivers run -> the Debian packages that have them."""
 ROOM_MIB = 64
@@ -42,6 +43,8 @@ def missing(config: Config) -> t.Iterator[Finding]:
         )
         return
     wanted = (GUESTS if config.hypervisor == "qemu" else {}) | (NETWORKS if config.network == "linux" else {})
+    if "image_conversion" in config.image_import.plugins:
+        wanted |= CONVERSION
     absent = {program: package for program, package in wanted.items() if shutil.which(program) is None}
     if absent:
         yield Finding(

@@ -97,4 +97,4 @@ def last_settings(layout: Layout) -> dict[str, t.Any]:
 def environment(config: Config) -> dict[str, str]:
     """Settings as a child process takes them. They go by the environment: a command line is for everybody to read."""
     values = ((name, value) for name, value in msgspec.to_builtins(config).items() if name != "data")
-    return {f"CUMULET_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value) for name, value in values}
+    return {f"CUMULET_{name.upper()}": json.dumps(value) if isinstance(value, dict | list) else str(value) for name, value in values}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import concurrent.futures as cf
 
 import pytest
+from image_imports import DIRECT, ask, fetch, stage, tasks
 
 from cumulet.identity.registered_limits import registered_limits
 from cumulet.identity.services import services as identity_services
 from cumulet.kernel import services
+from cumulet.kernel.config_imports import ImageImport
 from cumulet.kernel.testing.cloud import Cloud
+from web_server import web_server
 from world import World
 
 MIB = bytes(1 << 20)
@@ -218,3 +221,39 @@ def test_a_server_or_a_volume_becomes_no_image_more_than_its_project_may_have(da
         assert {one["name"] for one in world.caller("/image/v2", "admin").get("/images").json()["images"]} == {"tiny"}
     finally:
         world.close()
+
+
+def test_how_much_is_staged(cloud, me):
+    cloud.register("image_stage_total", 1)
+    cloud.register("image_count_uploading", 2)
+    first, second, third = image(me), image(me), image(me)
+    refused(stage(me, first, MIB + MIB), cloud.mine, "Resource image_stage_total is over limit of 1 due to current usage 0 and delta 2")
+    assert me.get(f"/images/{first}").json()["status"] == "queued"
+    assert stage(me, first, MIB).status_code == stage(me, second, b"little").status_code == 204
+    refused(stage(me, third, b"little"), cloud.mine, "Resource image_count_uploading is over limit of 2 due to current usage 3 and delta 0")
+    ask(me, first, DIRECT)
+    cloud.settle()
+    assert stage(me, third, b"little").status_code == 204
+
+
+def test_how_much_is_imported(cloud, me):
+    cloud.register("image_size_total", 1)
+    first, second = image(me), image(me)
+    stage(me, first, MIB + MIB)
+    refused(ask(me, first, DIRECT), cloud.mine, "Resource image_size_total is over limit of 1 due to current usage 0 and delta 2")
+    assert me.get(f"/images/{first}").json()["status"] == "uploading"
+    stage(me, second, MIB)
+    assert ask(me, second, DIRECT).status_code == 202
+    cloud.settle()
+    assert me.get(f"/images/{second}").json()["status"] == "active"
+
+
+def test_what_an_import_turns_out_to_bring_is_limited_too(cloud, me):
+    cloud.register("image_size_total", 1)
+    id = image(me)
+    cloud.runtime.config.image_import = ImageImport(allowed_ports=[], allowed_networks=["127.0.0.1"])
+    with web_server() as web:
+        fetch(me, id, web.serve("/disk", MIB + MIB))
+        cloud.settle()
+    assert me.get(f"/images/{id}").json()["status"] == "queued"
+    assert "over limit of 1 due to current usage 0 and delta 2" in tasks(me, id)[0]["message"]

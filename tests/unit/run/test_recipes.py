@@ -74,6 +74,8 @@ def test_what_cannot_be_used_is_told_by_its_key_with_the_remedy(tmp_path: Path, 
 
 def test_a_child_process_is_told_them_by_its_environment(tmp_path: Path):
     config = settings(
-        tmp_path, '[simulated.compute.calls.start]\nmessage = "no \\"room\\""\n[security_compliance]\npassword_regex = "é|\\""'
+        tmp_path,
+        '[simulated.compute.calls.start]\nmessage = "no \\"room\\""\n[security_compliance]\npassword_regex = "é|\\""'
+        '\n[[image_stores]]\ntype = "file"\nid = "one"\ndefault = true',
     )
     assert load(None, environment(config), data=str(tmp_path)) == config
