@@ -59,10 +59,12 @@ def new_values(request: Request, body: dict) -> dict[str, t.Any]:
     return {"name": None, "status": "queued"} | values
 
 
-def limited(what: str, attempted: int) -> None:
-    """Raise TooLarge where an image would have more of something than it may."""
-    if attempted > MOST:
-        raise TooLarge(f"The limit has been exceeded on the number of allowed image {what}. Attempted: {attempted}, Maximum: {MOST}")
+def limited(what: str, attempted: int, *, most: int = MOST, told: str = "{}") -> None:
+    """Raise TooLarge where an image would have more of something than it may. told: what is said round it."""
+    if attempted > most:
+        raise TooLarge(
+            told.format(f"The limit has been exceeded on the number of allowed image {what}. Attempted: {attempted}, Maximum: {most}")
+        )
 
 
 def may_become(request: Request, visibility: str, owner: str | None) -> None:
@@ -115,7 +117,7 @@ def _id(name: str, value: t.Any) -> str:
 def _tags(name: str, value: t.Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(tag, str) and len(tag) <= 255 for tag in value):
         raise BadRequest("Invalid image data: tags must be texts of at most 255 characters.")
-    limited("tags", len(set(value)))
+    limited("tags", len(value))
     return sorted(set(value))
 
 

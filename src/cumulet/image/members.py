@@ -48,7 +48,8 @@ def _member_target(tx: Tx, request: Request, id: str, member_id: str) -> dict:
 def create(tx: Tx, request: Request, id: str, body: MemberCreate) -> Member:
     """Share an image with a project."""
     row = _shared(tx, request, id)
-    limited("members for this image", len(tx.rows(members, image_id=id)) + 1)
+    told = f"Image member limit exceeded for image {id}: {{}}:"
+    limited("members for this image", len(tx.rows(members, image_id=id)) + 1, told=told)
     return _view(tx.insert(members, image_id=row.id, member_id=body.member, status="pending"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..kernel.db import Tx
 from ..kernel.http import BadRequest, NotFound, Request
 from . import api, policy
-from .attributes import checked
+from .attributes import checked, limited
 from .images import images, visible
 
 
@@ -19,7 +19,9 @@ def add(tx: Tx, request: Request, id: str, tag: str) -> None:
     row = visible(tx, request, id)
     if len(tag) > 255:
         raise BadRequest("Tag value too long, max 255 characters")
-    tx.update(images, id, tags=checked("tags", [*row.tags, tag]))
+    tags = {*row.tags, tag}
+    limited("tags", len(tags), told=f"Image tag limit exceeded for image {id}: {{}}:")
+    tx.update(images, id, tags=checked("tags", list(tags)))
 
 
 @api.op("DELETE", "/images/{id}/tags/{tag}", policy=policy.MODIFY, target=_target, status=204, errors=(404,))
