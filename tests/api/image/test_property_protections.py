@@ -121,6 +121,15 @@ def test_a_changed_file_counts_at_once_and_one_of_no_use_changes_nothing(cloud, 
     assert "x_secret" not in properties(me.get(f"/images/{protected}"))
 
 
+def test_rules_of_policy_in_the_place_of_roles(me, admin, protected, tmp_path):
+    rules = "[DEFAULT]\nproperty_protection_rule_format = policies\n[^x_]\ncreate = publicize_image\nread = @\nupdate = !\ndelete = !\n"
+    (tmp_path / "protections.conf").write_text(rules)
+    assert properties(me.get(f"/images/{protected}"))["x_secret"] == "s"
+    assert patch(me, protected, "add", "x_more", "1").status_code == 403
+    assert properties(patch(admin, protected, "add", "x_more", "1"))["x_more"] == "1"
+    assert patch(admin, protected, "replace", "x_more", "2").status_code == 403
+
+
 @pytest.mark.parametrize("text", [None, "[x]\ncreate = @"])
 def test_a_cloud_does_not_begin_with_a_file_of_no_use(cloud, tmp_path, text):
     file = tmp_path / "protections.conf"

@@ -1,0 +1,23 @@
+"""What keeps a control process from starting, in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cumulet.kernel.config import Config
+from cumulet.run import StartError
+from cumulet.run.control import prepare
+from cumulet.run.layout import Layout
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("[x]\ncreate = @\n", "[x] does not say who may read: nobody is `read = !`"), (None, "No such file or directory"),
+])  # fmt: skip
+def test_property_protections_of_no_use(tmp_path, text, told):
+    if text:
+        (tmp_path / "protections.conf").write_text(text)
+    config = Config(data=str(tmp_path), database=f"sqlite:///{tmp_path}/cloud.db", image_property_protections="protections.conf")
+    with pytest.raises(StartError, match=re.escape(told)):
+        prepare(config, Layout(tmp_path))
