@@ -11,11 +11,11 @@ from starlette.responses import Response, StreamingResponse
 
 from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
-from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable
+from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable, UnsupportedMediaType
 from ..kernel.runtime import Runtime
 from . import api, locations, policy, quota
 from .announced import announced, as_announced
-from .formats import UnsafeImage, check
+from .formats import PACKED, UnsafeImage, check
 from .images import add, images, visible
 from .signatures import SignatureRefused, verified
 from .stores.base import Accept, StoreError, StoreFull
@@ -29,14 +29,14 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, errors=(400, 404, 409, 410, 413, 503), raw=True,
-        media=("application/octet-stream",))  # fmt: skip
+@api.op("PUT", "/images/{id}/file", policy=policy.UPLOAD, target=_target, status=204, raw=True,
+        errors=(400, 404, 409, 410, 413, 415, 503), media=("application/octet-stream",))  # fmt: skip
 async def upload(request: Request, id: str) -> None:
     """Upload an image's data. A client that goes away leaves the image queued, as if it had not begun."""
     db, store, size = request.runtime.db, chosen(request), announced(request)
     row, place = await db.write(lambda tx: _begin(tx, request, id, store, size))
     try:
-        accept = lambda inspected: check(row.disk_format, inspected)
+        accept = lambda inspected: check(row.disk_format, inspected, row.container_format)
         kept = await _put(request.runtime, place, *verified(request.runtime, row, as_announced(limited(request), size), accept))
     except BaseException as error:
         await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
@@ -153,7 +153,8 @@ def _finish(tx: Tx, place: Row, kept: Kept, status: str) -> bool:
     """Whether the image is still there and waits for this data; then it is active."""
     if not locations.finish(tx, place.id):
         return False
-    if tx.update(images, {"id": place.image_id, "status": status}, status="active", **facts(kept)) == 1:
+    row = tx.get(images, id=place.image_id)
+    if row is not None and tx.update(images, {"id": row.id, "status": status}, status="active", **facts(row, kept)) == 1:
         return True
     locations.forget(tx, place.id)
     return False
@@ -183,10 +184,10 @@ def gone(id: str) -> Gone:
     return Gone(f"Image {id} could not be found after upload. The image may have been deleted during the upload.")
 
 
-def facts(kept: Kept) -> dict[str, t.Any]:
+def facts(row: Row, kept: Kept) -> dict[str, t.Any]:
     return {
-        "size": kept.size, "virtual_size": kept.inspected.virtual_size, "checksum": kept.checksum_md5, "os_hash_algo": "sha512",
-        "os_hash_value": kept.os_hash_value,
+        "size": kept.size, "virtual_size": None if row.container_format in PACKED else kept.inspected.virtual_size,
+        "checksum": kept.checksum_md5, "os_hash_algo": "sha512", "os_hash_value": kept.os_hash_value,
     }  # fmt: skip
 
 
@@ -204,7 +205,7 @@ def told(error: BaseException) -> BaseException:
     if isinstance(error, SignatureRefused):
         return BadRequest(str(error))
     if isinstance(error, UnsafeImage):
-        return BadRequest(f"The image was refused: {error}")
+        return UnsupportedMediaType(str(error))
     if isinstance(error, StoreFull):
         return TooLarge(str(error))
     if isinstance(error, StoreError):

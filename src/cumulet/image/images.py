@@ -13,7 +13,7 @@ from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
 from ..kernel.runtime import Runtime
-from . import api, filters, locations, policy, signatures, tasks
+from . import api, filters, formats, locations, policy, signatures, tasks
 from .attributes import BASE, new_values
 from .protections import Guard, guard
 from .stores.registry import stores
@@ -158,6 +158,11 @@ class ImageFacts(msgspec.Struct, frozen=True):
     min_ram: int
     properties: dict[str, str]
 
+    @property
+    def packed(self) -> bool:
+        """Whether the disk has first to be taken out of what holds it, as of an OVA."""
+        return self.container_format in formats.PACKED
+
 
 class Stored(t.NamedTuple):
     """Where an image's file is, and in which format."""
@@ -180,8 +185,7 @@ def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
     for place in locations.of(tx, id):
         path = stores(runtime)[place.store].path(place.key)
         if path is not None and path.exists():
-            with path.open("rb") as file:
-                return Stored(path, "qcow2" if file.read(4) == b"QFI\xfb" else "raw")
+            return Stored(path, formats.read_as(path))
     raise FileNotFoundError(f"no file of this machine has the data of image {id}")
 
 

@@ -62,6 +62,11 @@ def check_fits(size_gib: int, image: t.Any) -> None:
     """Raise BadRequest where an image is not ready, or larger than the volume."""
     if image.status != "active":
         raise BadRequest(f"Invalid input received: Image {image.id} must be active, not '{image.status}'")
+    if image.packed:
+        raise BadRequest(
+            f"Invalid input received: Image {image.id} is unacceptable: a volume cannot be made of the container format "
+            f"{image.container_format}."
+        )
     needed = -(-(image.virtual_size or image.size or 0) >> 30)
     if size_gib < needed:
         raise BadRequest(f"Invalid input received: Size of specified image {needed}GB is larger than volume size {size_gib}GB.")

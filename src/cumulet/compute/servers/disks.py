@@ -130,6 +130,8 @@ def check_root(image: t.Any, flavor: dict, *, local: bool) -> None:
     """The image must be usable, and fit a flavor. Raises BadRequest."""
     if image.status != "active":
         raise BadRequest(f"Image {image.id} is not active.")
+    if image.packed:
+        raise BadRequest(f"Image {image.id} is unacceptable: a disk in the container format {image.container_format} cannot be booted.")
     if image.min_ram > flavor["ram"]:
         raise BadRequest(f"Flavor's memory is too small for requested image: it has {flavor['ram']} MiB, the image needs {image.min_ram}.")
     if not local or not flavor["disk"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inspector import Inspected, Inspector
-from .verdict import UnsafeImage, check
+from .inspector import Inspected, Inspector, read_as
+from .verdict import PACKED, UnsafeImage, check
 
-__all__ = ["Inspected", "Inspector", "UnsafeImage", "check"]
+__all__ = ["PACKED", "Inspected", "Inspector", "UnsafeImage", "check", "read_as"]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from . import disk, iso, luks, microsoft, qemu, vdi, vmdk
-from .probe import TAIL, Found, Probe
+from . import disk, iso, luks, microsoft, ploop, qemu, vdi, vhdx, vmdk
+from .probe import SECTOR, TAIL, Found, Probe
 
 PROBES: dict[str, Callable[[], Probe]] = {
     "qcow2": qemu.qcow,
     "qed": qemu.qed,
     "vmdk": vmdk.probe,
     "vdi": vdi.probe,
-    "vhd": microsoft.vhd,
-    "vhdx": microsoft.vhdx,
+    "vhd": microsoft.probe,
+    "vhdx": vhdx.probe,
+    "ploop": ploop.probe,
     "luks": luks.probe,
     "iso": iso.probe,
     "raw": disk.probe,
@@ -25,7 +28,10 @@ TOGETHER = ({"iso", "raw"}, {"vhd", "raw"}, {"luks", "raw"})
 """Formats that one honest file can have at once: a CD that boots as a disk, a fixed VHD (a disk with a footer),
 an encrypted disk whose random salt happens to end in the boot signature."""
 
-MAX_SIZE = 2**63 - 1
+TO_A_HOST_RAW = {"iso", "luks"}
+
+MAX_SIZE = 64 << 40
+"""Bytes of the largest disk: what VHDX, of all formats, can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,17 @@ class Inspector:
         self._size += len(chunk)
         self._tail = bytes(chunk[-TAIL:]) if len(chunk) >= TAIL else (self._tail + chunk)[-TAIL:]
 
+    @classmethod
+    def of(cls, path: Path) -> Inspected:
+        """The verdict on a file, of which no more is read than what probes ask for. Raises OSError."""
+        inspector = cls()
+        with path.open("rb") as file:
+            inspector._size = os.fstat(file.fileno()).st_size
+            for reader in inspector._readers:
+                reader.take(file.fileno(), inspector._size)
+            inspector._tail = os.pread(file.fileno(), TAIL, max(0, inspector._size - TAIL))
+        return inspector.finish()
+
     def finish(self) -> Inspected:
         """The verdict on everything that was fed."""
         found = [found for reader in self._readers if (found := reader.finish(self._tail)) is not None]
@@ -67,14 +84,26 @@ class Inspector:
         names = {each.format for each in found}
         partitions = next((each.partitions for each in found if each.partitions), None)
         first = found[0]
-        size = self._size - first.preamble if first.virtual_size is None else first.virtual_size
-        unsafe = first.unsafe
+        size = self._size if first.virtual_size is None else first.virtual_size
+        unsafe = first.unsafe or self._length_fault(first)
+        if size > MAX_SIZE:
+            unsafe, size = f"its {first.format} header claims a size of {size} bytes, and disks have {MAX_SIZE} at most", 0
         if len(names) > 1 and names not in TOGETHER:
-            marks = ", ".join(each.partitions or each.format for each in found)
-            unsafe = f"the file has the marks of several formats at once: {marks}"
-        elif not 0 <= size <= MAX_SIZE:
-            unsafe, size = f"its {first.format} header claims a size of {size} bytes", 0
+            unsafe = f"Multiple formats detected: {', '.join(each.partitions or each.format for each in found)}"
         return Inspected(first.format, size, unsafe, partitions)
+
+    def _length_fault(self, found: Found) -> str | None:
+        if self._size < found.least:
+            return f"it is cut short: its {found.format} header needs {found.least} bytes, and it has {self._size}"
+        if found.whole_sectors and self._size % SECTOR:
+            return f"it is cut short: its {self._size} bytes do not end with a sector"
+        return None
+
+
+def read_as(path: Path) -> str:
+    """The format in which a hypervisor reads a file: that of its content, and raw for what is a raw disk to it. Raises OSError."""
+    found = Inspector.of(path).format
+    return "raw" if found in TO_A_HOST_RAW else found
 
 
 class _Reader:
@@ -103,6 +132,12 @@ class _Reader:
             if len(self._piece) < length:
                 return
             self._deliver(bytes(self._piece))
+
+    def take(self, fd: int, size: int) -> None:
+        """Take what the probe asks for from a file of `size` bytes."""
+        while self._wish is not None and self._wish[0] >= 0:
+            offset, length = self._wish
+            self._deliver(os.pread(fd, length, offset) if offset < size else b"")
 
     def finish(self, tail: bytes) -> Found | None:
         """The stream has ended: hand out what there is of each wish until the probe decides."""

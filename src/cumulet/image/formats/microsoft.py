@@ -1,61 +1,68 @@
-"""Microsoft's disks: VHD (QEMU's name is vpc) and VHDX.
+"""Microsoft's older disks: VHD (QEMU's name is vpc), in its fixed and dynamic kinds.
 
-Sources: Virtual Hard Disk Image Format Specification 1.0 (footer); MS-VHDX sections 2.2.3 (region table) and
-2.6 (metadata region).
+Sources: Virtual Hard Disk Image Format Specification 1.0 (footer, dynamic header); QEMU's block/vpc.c for which of a
+footer's two sizes counts.
 """
 
 from __future__ import annotations
 
 import struct
-import uuid
 
-from .probe import Found, Probe
+from .probe import SECTOR, Found, Probe
 
-DIFFERENCING = 4
+FIXED, DYNAMIC, DIFFERENCING = 2, 3, 4
+DAMAGED = "its VHD header is damaged"
 
-REGION_TABLE = 192 << 10
-TABLE_LENGTH = 64 << 10
-"""Length of the region table and of the metadata table: a head of 16 or 32 bytes and at most 2047 entries of 32."""
-METADATA = uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le
-VIRTUAL_DISK_SIZE = uuid.UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8").bytes_le
-PARENT_LOCATOR = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c").bytes_le
+BY_SIZE = (b"win ", b"qem2", b"d2v ", b"CTXS")
+"""Who wrote disks whose size is the one in the footer; of all others the geometry counts."""
+LARGEST_GEOMETRY = 65535 * 16 * 255
+MOST_SECTORS = 0xFF000000
+"""2040 GiB."""
+MOST_ENTRIES = 8 << 20
+"""32 MiB of block allocation table."""
 
 
-def vhd() -> Probe:
+def probe() -> Probe:
     """Fixed disks have the footer at the end only; the other kinds have a copy of it at the beginning too."""
-    footer = yield 0, 512
+    footer, at_end = (yield 0, 512), False
     if not footer.startswith(b"conectix"):
-        footer = yield -512, 512
+        footer, at_end = (yield -512, 512), True
     if not footer.startswith(b"conectix"):
         return None
-    (size,) = struct.unpack_from(">Q", footer, 48)
-    (kind,) = struct.unpack_from(">I", footer, 60)
+    (data_at,) = struct.unpack_from(">Q", footer, 16)
+    kind, checksum = struct.unpack_from(">II", footer, 60)
+    size = _size(footer)
     if kind == DIFFERENCING:
         return Found("vhd", size, "it is a differencing VHD, which needs another file as its parent")
-    return Found("vhd", size)
+    if len(footer) < 512 or kind != (FIXED if at_end else DYNAMIC) or checksum != _sum(footer, 64) or size > MOST_SECTORS * SECTOR:
+        return Found("vhd", size, DAMAGED)
+    if at_end:
+        return Found("vhd", size, least=size + 512, whole_sectors=True)
+    return _dynamic((yield data_at, 1024), data_at, size)
 
 
-def vhdx() -> Probe:
-    """The size is an item of the metadata region, whose place the region table tells."""
-    if (yield 0, 8) != b"vhdxfile":
-        return None
-    regions = _offsets((yield REGION_TABLE, TABLE_LENGTH), b"regi", count_at="<8xI", head=16, entry="<Q")
-    if METADATA not in regions:
-        return Found("vhdx", 0, "its VHDX region table is damaged")
-    start = regions[METADATA]
-    items = _offsets((yield start, TABLE_LENGTH), b"metadata", count_at="<10xH", head=32, entry="<I")
-    if PARENT_LOCATOR in items:
-        return Found("vhdx", 0, "it is a differencing VHDX, which needs another file as its parent")
-    if VIRTUAL_DISK_SIZE not in items:
-        return Found("vhdx", 0, "its VHDX metadata are damaged")
-    (size,) = struct.unpack("<Q", (yield start + items[VIRTUAL_DISK_SIZE], 8))
-    return Found("vhdx", size)
+def _size(footer: bytes) -> int:
+    """Bytes of a disk as QEMU sees it."""
+    (size,) = struct.unpack_from(">Q", footer, 48)
+    cylinders, heads, sectors = struct.unpack_from(">HBB", footer, 56)
+    geometry = cylinders * heads * sectors
+    if geometry == LARGEST_GEOMETRY or footer[28:32] in BY_SIZE or footer[28:31] == b"tap":
+        return size // SECTOR * SECTOR
+    return geometry * SECTOR
 
 
-def _offsets(table: bytes, signature: bytes, *, count_at: str, head: int, entry: str) -> dict[bytes, int]:
-    """GUID -> offset of every entry of a VHDX table; none where the signature is not the right one."""
-    if not table.startswith(signature):
-        return {}
-    (count,) = struct.unpack_from(count_at, table)
-    starts = range(head, head + 32 * min(count, 2047), 32)
-    return {table[at : at + 16]: struct.unpack_from(entry, table, at + 16)[0] for at in starts}
+def _sum(header: bytes, checksum_at: int) -> int:
+    """The checksum of a footer or header: the complement of the sum of its bytes, without the checksum's own."""
+    return ~(sum(header) - sum(header[checksum_at : checksum_at + 4])) & 0xFFFFFFFF
+
+
+def _dynamic(header: bytes, at: int, size: int) -> Found:
+    """What the header of a dynamic disk says of its table of blocks. It has room for a parent's name and ways to it."""
+    (table_at,) = struct.unpack_from(">Q", header, 16)
+    entries, block, checksum = struct.unpack_from(">III", header, 28)
+    if any(header[40:60]) or any(header[64:768]):
+        return Found("vhd", size, "its VHD header names another file as its parent")
+    sound = header.startswith(b"cxsparse") and len(header) == 1024 and checksum == _sum(header, 36)
+    if not sound or block < SECTOR or block & (block - 1) or entries > MOST_ENTRIES or entries * block < size:
+        return Found("vhd", size, DAMAGED)
+    return Found("vhd", size, least=max(at + 1024, table_at + 4 * entries))

@@ -10,20 +10,29 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+SECTOR = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A probe knew its format. `virtual_size` None means that the disk is the file itself without its first
-    `preamble` bytes. `unsafe` says why the image must not be used."""
+    """A probe knew its format. `virtual_size` None means that the disk is the file itself. `unsafe` says why the image
+    must not be used. `least` is how many bytes the file has to have for what its header says of it, and
+    `whole_sectors` whether it must end with a sector, for what reads its end looks for it there."""
 
     format: str
     virtual_size: int | None = None
     unsafe: str | None = None
-    preamble: int = 0
     partitions: str | None = None
+    least: int = 0
+    whole_sectors: bool = False
 
 
 Probe = Generator[tuple[int, int], bytes, Found | None]
 
 TAIL = 1536
 """How far from the end a probe may ask for bytes: the three last sectors of a VMDK stream."""
+
+
+def rounded_up(size: int, unit: int) -> int:
+    """The smallest multiple of `unit` that is not below `size`."""
+    return -(-size // unit) * unit

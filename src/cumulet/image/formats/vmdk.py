@@ -9,15 +9,23 @@ from __future__ import annotations
 import re
 import struct
 
-from .probe import Found, Probe
+from .probe import SECTOR, Found, Probe
 
-SECTOR = 512
 ONE_FILE = {"monolithicsparse", "streamoptimized"}
+DESCRIPTOR = 20 * SECTOR
+"""How much of a descriptor is looked at, however long the header says that it is."""
 MAX_DESCRIPTOR = 64 << 10
 AT_END = 2**64 - 1
 FOOTER_MARKER, END_MARKER = struct.pack("<QII496x", 1, 0, 3), bytes(SECTOR)
 
+HAS_COPY = 1 << 1
+"""A flag of the header: there is a second grain directory."""
+LARGEST_GRAIN = 0x200000
+MOST_ENTRIES = 8 << 20
+"""32 MiB of grain directory."""
+
 FIELD = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^"\s]*))')
+HEX = re.compile("[0-9a-f]{1,8}")
 EXTENT = re.compile(r'(?:rw|rdonly|noaccess)\s+\d+\s+(\w+)\s+"([^"]*)"')
 
 
@@ -32,10 +40,29 @@ def probe() -> Probe:
     size = capacity * SECTOR
     if capacity == 0 or at != 1 or not 0 < sectors * SECTOR <= MAX_DESCRIPTOR:
         return Found("vmdk", size, "its VMDK descriptor is missing, or not where it belongs")
-    fault = _descriptor_fault((yield SECTOR, sectors * SECTOR))
+    least = _tables(head)
+    if least is None:
+        return Found("vmdk", size, "its VMDK header is damaged, or of a version that nobody reads")
+    fault = _descriptor_fault((yield SECTOR, max(DESCRIPTOR, sectors * SECTOR)), sectors * SECTOR)
     if fault is None and directory == AT_END:
-        fault = _footer_fault(head, (yield -3 * SECTOR, 3 * SECTOR))
-    return Found("vmdk", size, fault)
+        fault, least = _footer_fault(head, (yield -3 * SECTOR, 3 * SECTOR))
+    return Found("vmdk", size, fault, least=least, whole_sectors=directory == AT_END)
+
+
+def _tables(head: bytes) -> int | None:
+    """How long the file has to be to hold its grain directories. None where they are too large or cannot be."""
+    version, flags, capacity, grain = struct.unpack_from("<IIQQ", head, 4)
+    in_table, copy, directory, data = struct.unpack_from("<IQQQ", head, 44)
+    (compression,) = struct.unpack_from("<H", head, 77)
+    if not 1 <= version <= 3 or compression > 1 or (version == 3 and not compression):
+        return None
+    if not 0 < in_table <= 512 or not 0 < grain <= LARGEST_GRAIN:
+        return None
+    entries = -(-capacity // (in_table * grain))
+    if entries > MOST_ENTRIES:
+        return None
+    at = [data * SECTOR] + [start * SECTOR + 4 * entries for start in (directory, *([copy] if flags & HAS_COPY else [])) if start != AT_END]
+    return max(at)
 
 
 def _is_text(head: bytes) -> bool:
@@ -46,9 +73,14 @@ def _is_text(head: bytes) -> bool:
     return next((line for line in lines if line and not line.startswith(b"#")), b"").startswith(b"version=")
 
 
-def _descriptor_fault(descriptor: bytes) -> str | None:
-    """Why the embedded descriptor must not be trusted. Its text ends at the first zero byte; case means nothing."""
-    text = descriptor.split(b"\0", 1)[0].decode("latin-1").lower()
+def _descriptor_fault(piece: bytes, length: int) -> str | None:
+    """Why the embedded descriptor must not be trusted. Its text ends at the first zero byte; case means nothing. A parent
+    is looked for anywhere in it, comments and all."""
+    text = piece.split(b"\0", 1)[0].decode("latin-1").lower()
+    if "parentfilenamehint" in text:
+        return "its VMDK descriptor names another file as its parent"
+    if len(text) > length:
+        return "its VMDK descriptor goes on beyond its end"
     fields: list[tuple[str, str]] = []
     extents: list[tuple[str, str]] = []
     for line in filter(None, map(str.strip, text.split("\n"))):
@@ -66,9 +98,11 @@ def _field_fault(fields: list[tuple[str, str]]) -> str | None:
     if not kinds or not ONE_FILE.issuperset(kinds):
         kind = ", ".join(kinds)[:64] or "missing"
         return f"its VMDK type is {kind}; only monolithicSparse and streamOptimized can be used"
-    for name, value in fields:
-        if name == "parentfilenamehint" or (name == "parentcid" and value != "ffffffff"):
-            return "its VMDK descriptor names another file as its parent"
+    if any(name == "parentcid" and value != "ffffffff" for name, value in fields):
+        return "its VMDK descriptor names another file as its parent"
+    ids = [(name, value) for name, value in fields if name in ("cid", "parentcid")]
+    if len(dict(ids)) < 2 or not all(HEX.fullmatch(value) for _, value in ids):
+        return "its VMDK descriptor does not say its CID and parentCID"
     return None
 
 
@@ -81,11 +115,12 @@ def _extent_fault(extents: list[tuple[str, str]]) -> str | None:
     return None
 
 
-def _footer_fault(head: bytes, tail: bytes) -> str | None:
-    """A stream's last sectors are a marker, a second header that overrules the first, and an empty marker."""
+def _footer_fault(head: bytes, tail: bytes) -> tuple[str | None, int]:
+    """A stream's last sectors are a marker, a second header that overrules the first, and an empty marker; and how long the
+    file has to be for what that header says."""
     marker, footer, end = tail[:SECTOR], tail[SECTOR : 2 * SECTOR], tail[2 * SECTOR :]
     if marker[8:] != FOOTER_MARKER[8:] or end != END_MARKER or not footer.startswith(b"KDMV"):
-        return "its VMDK footer is missing or damaged"
-    if footer[:56] != head[:56] or footer[56:64] == struct.pack("<Q", AT_END):
-        return "its VMDK footer contradicts its header"
-    return None
+        return "its VMDK footer is missing or damaged", 0
+    if footer[:56] != head[:56] or footer[64:] != head[64:] or footer[56:64] == struct.pack("<Q", AT_END):
+        return "its VMDK footer contradicts its header", 0
+    return None, _tables(footer) or 0

@@ -25,13 +25,14 @@ PATIENCE = 24 * 3600
 """Seconds after which a copy is given up; who calls has a deadline of its own, which is shorter."""
 
 QEMU_NAMES = {name: name for name in ("raw", "qcow2", "vmdk", "vdi", "vpc", "vhdx")} | {
-    "vhd": "vpc", "iso": "raw", "gpt": "raw", "ami": "raw", "ari": "raw", "aki": "raw",
+    "vhd": "vpc", "ploop": "parallels", "iso": "raw", "gpt": "raw", "ami": "raw", "ari": "raw", "aki": "raw",
 }  # fmt: skip
 """The image API's disk formats -> what qemu-img calls them."""
 
 
 class _Information(msgspec.Struct, rename="kebab"):
     virtual_size: int
+    backing_filename: str | None = None
 
 
 class FileDriver:
@@ -169,8 +170,10 @@ class FileDriver:
     async def _convert(self, image: Path, format: str, new: Path, size: int) -> None:
         if format == "raw":
             return await self._copy(image, new, size)
-        said = await _qemu_img("info", "--output=json", "-f", format, str(image))
-        _must_fit(msgspec.json.decode(said, type=_Information).virtual_size, size)
+        said = msgspec.json.decode(await _qemu_img("info", "--output=json", "-f", format, str(image)), type=_Information)
+        if said.backing_filename:
+            raise VolumeDriverError(f"the image refers to another file ({said.backing_filename}), which is not allowed")
+        _must_fit(said.virtual_size, size)
         await _qemu_img("convert", "-f", format, "-O", "raw", str(image), str(new))
 
     async def _remove(self, path: Path) -> None:

@@ -19,6 +19,7 @@ from cumulet.kernel.process import CommandFailed, run
 QEMU_NAMES = {"raw": "raw", "iso": "raw", "ami": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi"} | {
     "vhd": "vpc",
     "vhdx": "vhdx",
+    "ploop": "parallels",
 }
 """The name that qemu-img has for each disk format of the image service."""
 
