@@ -92,6 +92,10 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Files of the config drive, path -> base64 of the content; None for no drive."""
     cdrom_image_path: str | None = None
     """A rescue or installer ISO, where there is one."""
+    kernel: RootDisk | None = None
+    ramdisk: RootDisk | None = None
+    """Raw images that are booted, with `command_line`, before any disk is looked at."""
+    command_line: str = ""
     properties: dict[str, str] = {}
     """Image properties that bear on virtual hardware (`hw_disk_bus`, `hw_vif_model`, `hw_machine_type`, ...)."""
     cpu_quota: float | None = None

@@ -29,6 +29,7 @@ from ..workflows.boot import BootServer
 from ..workflows.faults import fault
 from .disks import BlockDevice, LegacyBlockDevice, add_disks, wanted_disks
 from .find import record
+from .kernels import check_kernel
 from .states import Task, Vm
 from .tables import nics, servers
 from .views import Created, wire
@@ -207,7 +208,9 @@ class _Plan:
     def _image(self) -> t.Any:
         if not self.wanted.image:
             return None
-        return images.find(self.tx, self.request, self.wanted.image.rsplit("/", 1)[-1])
+        image = images.find(self.tx, self.request, self.wanted.image.rsplit("/", 1)[-1])
+        check_kernel(self.tx, self.request, image, self.flavor.ram)
+        return image
 
     def _key(self) -> Row | None:
         if not self.wanted.key_name:

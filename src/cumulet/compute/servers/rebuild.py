@@ -15,6 +15,7 @@ from ..workflows.rebuild import RebuildServer
 from .create import File, Hostname, Metadata, Text, access_addresses, base64_text
 from .disks import check_root, local_root
 from .find import begin, find, target
+from .kernels import check_kernel
 from .states import Task, Vm
 from .tables import block_devices, servers
 from .views import Brief, rebuilt, wire
@@ -49,6 +50,7 @@ def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Brief:
     if root is None:
         raise BadRequest(f"Unable to rebuild with a different image for a volume-backed server: {id}.")
     check_root(image, row.flavor, local=True)
+    check_kernel(tx, request, image, row.flavor["ram"])
     begin(tx, request, row, "rebuild", Task.REBUILDING, vm={Vm.ACTIVE, Vm.STOPPED, Vm.ERROR})
     changes: dict[str, t.Any] = {"image_id": image.id, "image_properties": image.properties, "root_epoch": row.root_epoch + 1}
     for field in ("name", "metadata", "disk_config", "description", "hostname"):

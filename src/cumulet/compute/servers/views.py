@@ -17,6 +17,7 @@ from ..hosts import COMPUTE, compute_services, is_up
 from ..server_groups import groups_of
 from ..wire import links
 from .addresses import Addresses, addresses, plain
+from .kernels import boot_images
 from .states import status
 from .tables import block_devices, servers
 
@@ -212,7 +213,8 @@ class _Shown:
         made.host, made.node = row.host, row.host
         made.instance_name = f"instance-{row.id[:8]}"
         made.reservation_id, made.launch_index, made.hostname = row.reservation_id, row.launch_index, row.hostname
-        made.kernel_id = made.ramdisk_id = ""
+        named = boot_images(row.image_properties)
+        made.kernel_id, made.ramdisk_id = named.get("kernel", ""), named.get("ramdisk", "")
         made.root_device_name, made.own_data = "/dev/vda", row.user_data
         made.host_status = self.hosts.get(row.host, "")
 

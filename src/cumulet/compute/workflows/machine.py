@@ -14,7 +14,11 @@ from ...kernel.http import NotFound
 from ...kernel.runtime import Runtime
 from ..drivers.base import Machine, Nic, RootDisk, Throttle, VolumeDisk
 from ..metadata import files
+from ..servers.kernels import boot_images
 from ..servers.tables import block_devices, nics, servers
+
+CONSOLES = "console=tty0 console=ttyS0 console=hvc0 no_timer_check"
+"""What a kernel is told by whoever boots it for an image that does not say; the last, for emulated processors on busy hosts."""
 
 
 def describe(tx: Tx, runtime: Runtime, id: str, generation: int, *, running: bool = True) -> Machine:
@@ -28,6 +32,7 @@ def describe(tx: Tx, runtime: Runtime, id: str, generation: int, *, running: boo
         roots=tuple(_roots(tx, runtime, row, disks)),
         volumes=tuple(_volume(disk, row) for disk in disks if disk.destination_type == "volume" and disk.connection),
         nics=tuple(_nics(tx, id)),
+        **_direct_boot(tx, runtime, row),
         config_drive=tree_of(tx, row) if row.config_drive else None,
         properties={k: str(v) for k, v in row.image_properties.items() if k.startswith(("hw_", "os_"))},
         cpu_quota=_quota(row.flavor), running=running,
@@ -49,6 +54,22 @@ def _roots(tx: Tx, runtime: Runtime, row: Row, disks: list[Row]) -> t.Iterator[R
                      boot=boot, epoch=row.root_epoch if disk.boot_index == 0 else 0, bus=disk.disk_bus or bus)  # fmt: skip
     if row.flavor["swap"]:
         yield RootDisk(id="swap", size_gib=max(1, row.flavor["swap"] // 1024), bus=bus)
+
+
+def _direct_boot(tx: Tx, runtime: Runtime, row: Row) -> dict[str, t.Any]:
+    """Kernel, ramdisk and command line, where the server's image names them."""
+    named = boot_images(row.image_properties)
+    if "kernel" not in named:
+        return {}
+    bus = str(row.image_properties.get("hw_disk_bus", "virtio"))
+    default = f"root=/dev/{'vda' if bus == 'virtio' else 'sda'} {CONSOLES}"
+    found = {
+        name: msgspec.structs.replace(
+            _local(tx, runtime, row, id=name, image_id=image_id, size=0, boot=None, epoch=0, bus=bus), image_format="raw"
+        )
+        for name, image_id in named.items()
+    }  # fmt: skip
+    return {**found, "command_line": str(row.image_properties.get("os_command_line") or default)}
 
 
 def _local(tx: Tx, runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: int, boot: int | None, epoch: int,

@@ -11,7 +11,7 @@ import msgspec
 
 from cumulet.compute.drivers import configdrive
 from cumulet.compute.drivers.base import DriverError, Throttle
-from cumulet.compute.drivers.qemu import command, console, devices, disks, hotplug
+from cumulet.compute.drivers.qemu import command, console, devices, disks, hotplug, kernel
 from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.guest import MONITOR, Guest, OnChange
@@ -36,11 +36,12 @@ class Host(msgspec.Struct, kw_only=True):
 
 
 async def prepare(host: Host, record: Record, directory: Path) -> None:
-    """Make the disks that are missing and write the config drive anew."""
+    """Make the disks that are missing, fetch the kernel where there is one, and write the config drive anew."""
     if record.machine.properties.get("hw_firmware_type", "bios") != "bios":
         raise DriverError(f"server {record.machine.id}: this host boots by BIOS, the image asks for hw_firmware_type uefi")
     for disk in record.machine.roots:
         await disks.make_root(directory, disk, host.images)
+    await kernel.prepare(directory, record.machine, host.images, host.accounts.give(directory).gid)
     config = directory / devices.CONFIG_FILE
     if record.machine.config_drive is None:
         config.unlink(missing_ok=True)
@@ -59,6 +60,7 @@ async def boot(host: Host, record: Record, directory: Path, on_change: OnChange,
     try:
         argv = [command.QEMU, *command.accelerator_arguments(host.accelerator)]
         argv += await command.arguments(machine, record, directory, files, host.open_tap)
+        argv += kernel.arguments(directory, machine, files)
         argv += _consoles(host, directory, files, incoming) + files.arguments
         argv += ["-S", "-incoming", "defer"] if incoming else []
         record.save(directory)

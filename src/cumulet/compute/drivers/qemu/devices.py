@@ -92,8 +92,9 @@ def drives(machine: Machine, directory: Path) -> list[Drive]:
         found.append(Drive(device=CONFIG_DRIVE, key=CONFIG_DRIVE, files=image, bus=bus, read_only=True, cdrom=cdrom))
     if machine.cdrom_image_path is not None:
         image = [Layer(Path(machine.cdrom_image_path), "raw")]
-        # Before every disk: an installer or rescue system is there to be booted.
-        found.append(Drive(device=CDROM, key=CDROM, files=image, bus="ide", boot_order=0, read_only=True, cdrom=True))
+        # Before every disk: an installer or rescue system is there to be booted. Before all is a kernel, in the same place.
+        order = None if machine.kernel else 0
+        found.append(Drive(device=CDROM, key=CDROM, files=image, bus="ide", boot_order=order, read_only=True, cdrom=True))
     return found
 
 
