@@ -216,6 +216,15 @@ def test_a_killed_create_is_finished_by_repeating_it(driver: FileDriver, tmp_pat
     assert read(path(driver, volume), 0, 64 * MIB) == pattern(64 * MIB)
 
 
+@pytest.mark.parametrize("format", ["qcow2", "vmdk"])
+def test_an_image_that_names_another_file_is_refused(driver: FileDriver, tmp_path: Path, format: str) -> None:
+    image, secret = tmp_path / "image", tmp_path / "secret"
+    subprocess.run(["qemu-img", "create", "-q", "-f", format, str(secret), "1M"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", format, "-b", str(secret), "-F", format, str(image)], check=True)
+    with pytest.raises(VolumeDriverError, match="refers to another file"):
+        asyncio.run(driver.create(ids.new(), 1, Source(image_path=str(image), image_format=format)))
+
+
 @pytest.mark.parametrize("format", ["raw", "qcow2"])
 def test_a_full_disk_is_named_with_what_is_free(tmp_path: Path, format: str) -> None:
     raw, image = tmp_path / "raw", tmp_path / "image"
