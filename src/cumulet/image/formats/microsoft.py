@@ -60,7 +60,7 @@ def _dynamic(header: bytes, at: int, size: int) -> Found:
     """What the header of a dynamic disk says of its table of blocks. It has room for a parent's name and ways to it."""
     (table_at,) = struct.unpack_from(">Q", header, 16)
     entries, block, checksum = struct.unpack_from(">III", header, 28)
-    if any(header[40:60]) or any(header[64:768]):
+    if any(header[40:56]) or any(header[64:768]):
         return Found("vhd", size, "its VHD header names another file as its parent")
     sound = header.startswith(b"cxsparse") and len(header) == 1024 and checksum == _sum(header, 36)
     if not sound or block < SECTOR or block & (block - 1) or entries > MOST_ENTRIES or entries * block < size:

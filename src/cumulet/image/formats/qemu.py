@@ -85,7 +85,7 @@ def _tables(header: bytes, size: int, cluster_bits: int, entry_bits: int) -> int
         return None
     if table % cluster or counts % cluster or snapshots_at % cluster:
         return None
-    return max(table + 8 * entries, counts + count_clusters * cluster, snapshots_at + 40 * snapshots)
+    return max(table + 8 * entries, counts + 8, snapshots_at + 40 * snapshots)
 
 
 def _extension_fault(at: int, end: int) -> Generator[tuple[int, int], bytes, str | None]:

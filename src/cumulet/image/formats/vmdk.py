@@ -54,9 +54,7 @@ def _tables(head: bytes) -> int | None:
     version, flags, capacity, grain = struct.unpack_from("<IIQQ", head, 4)
     in_table, copy, directory, data = struct.unpack_from("<IQQQ", head, 44)
     (compression,) = struct.unpack_from("<H", head, 77)
-    if not 1 <= version <= 3 or compression > 1 or (version == 3 and not compression):
-        return None
-    if not 0 < in_table <= 512 or not 0 < grain <= LARGEST_GRAIN:
+    if not 1 <= version <= 3 or compression > 1 or not 0 < in_table <= 512 or not 0 < grain <= LARGEST_GRAIN:
         return None
     entries = -(-capacity // (in_table * grain))
     if entries > MOST_ENTRIES:
@@ -121,6 +119,7 @@ def _footer_fault(head: bytes, tail: bytes) -> tuple[str | None, int]:
     marker, footer, end = tail[:SECTOR], tail[SECTOR : 2 * SECTOR], tail[2 * SECTOR :]
     if marker[8:] != FOOTER_MARKER[8:] or end != END_MARKER or not footer.startswith(b"KDMV"):
         return "its VMDK footer is missing or damaged", 0
-    if footer[:56] != head[:56] or footer[64:] != head[64:] or footer[56:64] == struct.pack("<Q", AT_END):
+    if footer[:56] != head[:56] or footer[56:64] == struct.pack("<Q", AT_END):
         return "its VMDK footer contradicts its header", 0
-    return None, _tables(footer) or 0
+    least = _tables(footer)
+    return ("its VMDK footer is damaged", 0) if least is None else (None, least)
