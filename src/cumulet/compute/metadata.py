@@ -16,6 +16,7 @@ from .. import network
 from ..kernel.db import Row, Tx
 from .ec2 import OPENSTACK_VERSIONS, ec2_id
 from .keypairs import keypairs
+from .servers.kernels import boot_images
 from .servers.tables import block_devices, nics
 
 
@@ -46,6 +47,9 @@ def ec2_values(tx: Tx, row: Row) -> dict[str, t.Any]:
         "public-hostname": row.hostname, "public-ipv4": floating[0] if floating else "", "reservation-id": row.reservation_id,
         "security-groups": "\n".join(dict.fromkeys(name for card in cards for name in card.security_groups)),
     }  # fmt: skip
+    for what, prefix in (("kernel", "aki"), ("ramdisk", "ari")):
+        if id := boot_images(row.image_properties).get(what):
+            values[f"{what}-id"] = ec2_id(prefix, id)
     if row.key_name:
         values["public-keys"] = {"0": {"_name": row.key_name, "openssh-key": (row.public_key or "") + "\n"}}
     return values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import struct
 
 import pytest
@@ -39,6 +41,16 @@ def test_a_server_boots_the_kernel_that_its_image_names(world):
         assert file.read() == KERNEL
     shown = world.admin.get(f"/servers/{id}", version="compute 2.100").json()["server"]
     assert (shown["OS-EXT-SRV-ATTR:kernel_id"], shown["OS-EXT-SRV-ATTR:ramdisk_id"]) == (kernel, ramdisk)
+
+
+def test_a_server_with_a_kernel_knows_it_and_so_does_its_image(world):
+    kernel, ramdisk = parts(world)
+    id = world.boot(imageRef=amazon(world, kernel_id=kernel, ramdisk_id=ramdisk, os_command_line="quiet"), config_drive=True)
+    told = json.loads(base64.b64decode(machine(world, id).config_drive["ec2/latest/meta-data.json"]))
+    assert (told["kernel-id"][:4], told["ramdisk-id"][:4]) == ("aki-", "ari-")
+    made = world.me.post(f"/servers/{id}/action", {"createImage": {"name": "i"}}, version="compute 2.45").json()["image_id"]
+    image = world.caller(IMAGE).get(f"/images/{made}").json()
+    assert (image["kernel_id"], image["ramdisk_id"], image["os_command_line"]) == (kernel, ramdisk, "quiet")
 
 
 def test_an_image_says_what_its_kernel_is_told(world):

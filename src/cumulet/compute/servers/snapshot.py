@@ -29,7 +29,8 @@ class CreateImage(Body):
 SNAPSHOT = api.rule("os_compute_api:servers:create_image", PROJECT_MEMBER, "Make an image of a server.")
 
 SNAPSHOTTABLE = {Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED}
-KEPT = ("hw_disk_bus", "hw_vif_model", "hw_machine_type", "hw_firmware_type", "os_type", "os_distro", "os_version", "architecture")
+KEPT = ("hw_disk_bus", "hw_vif_model", "hw_machine_type", "hw_firmware_type", "os_type", "os_distro", "os_version", "architecture",
+        "kernel_id", "ramdisk_id", "os_command_line")  # fmt: skip
 """Properties of the server's image that its snapshot has too."""
 
 
