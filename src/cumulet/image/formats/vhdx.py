@@ -54,6 +54,7 @@ def probe() -> Probe:
     if header is None:
         return Found("vhdx", 0, "its VHDX headers are damaged")
     if any(header[48:64]):
+        # There is a log, of changes that a reader would first have to make. What its tables say now would not hold.
         return Found("vhdx", 0, "it was not closed properly; open it once where it was made")
     log_version, _, *log = struct.unpack_from("<HHIQ", header, 64)
     table = yield REGION_TABLE, TABLE_LENGTH
@@ -81,8 +82,7 @@ def probe() -> Probe:
 
 
 def _newest(headers: list[bytes]) -> bytes | None:
-    """The header that counts: two take turns, and it is the newer one of those that are whole. One that has a log has
-    changes that a reader would first have to make, of its tables too: nothing that they say now would hold."""
+    """The header that counts: two take turns, and it is the newer one of those that are whole."""
     whole = {header: struct.unpack_from("<Q", header, 8)[0] for header in headers if _is_whole(header)}
     newest = [header for header, number in whole.items() if number == max(whole.values())]
     return newest[0] if len(newest) == 1 else None
