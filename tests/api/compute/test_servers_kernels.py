@@ -94,6 +94,8 @@ def test_a_kernel_must_be_there_visible_active_and_fit_the_memory(world):
 
 def test_a_packed_disk_is_no_disk_yet(world):
     packed = world.image("ova", b"an archive", disk_format="vmdk", container_format="ova")
+    shown = world.caller(IMAGE).get(f"/images/{packed}").json()
+    assert (shown["size"], shown["virtual_size"]) == (10, None)
     answer = create(world, packed)
     assert answer.status_code == 400 and "container format ova cannot be booted" in answer.text
     volume = world.caller(VOLUME).post("/volumes", {"volume": {"size": 1, "imageRef": packed}})
