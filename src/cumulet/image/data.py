@@ -154,7 +154,7 @@ def _finish(tx: Tx, place: Row, kept: Kept, status: str) -> bool:
     if not locations.finish(tx, place.id):
         return False
     row = tx.get(images, id=place.image_id)
-    if row is not None and tx.update(images, {"id": row.id, "status": status}, status="active", **facts(row, kept)) == 1:
+    if row is not None and tx.update(images, {"id": row.id, "status": status}, status="active", **facts(row.container_format, kept)) == 1:
         return True
     locations.forget(tx, place.id)
     return False
@@ -184,9 +184,9 @@ def gone(id: str) -> Gone:
     return Gone(f"Image {id} could not be found after upload. The image may have been deleted during the upload.")
 
 
-def facts(row: Row, kept: Kept) -> dict[str, t.Any]:
+def facts(container_format: str | None, kept: Kept) -> dict[str, t.Any]:
     return {
-        "size": kept.size, "virtual_size": None if row.container_format in PACKED else kept.inspected.virtual_size,
+        "size": kept.size, "virtual_size": None if container_format in PACKED else kept.inspected.virtual_size,
         "checksum": kept.checksum_md5, "os_hash_algo": "sha512", "os_hash_value": kept.os_hash_value,
     }  # fmt: skip
 

@@ -72,12 +72,13 @@ def _counted(what: t.Any, projects: sa.Select, *clauses: sa.ColumnElement[bool])
     return sa.select(what).where(images.c.owner.in_(projects), *clauses)
 
 
+_BYTES = sa.func.sum(sa.func.coalesce(images.c.size, images.c.announced))
 _STAGED = images.c.status.in_(("uploading", "importing"))
 _COPIES = sa.and_(images.c.id == locations.c.image_id, locations.c.store != STAGING)
 _COUNTED: dict[str, t.Callable[[sa.Select], sa.Select]] = {
     COUNT: lambda projects: _counted(sa.func.count(), projects),
     UPLOADING: lambda projects: _counted(sa.func.count(), projects, sa.or_(images.c.status == "saving", _STAGED)),
-    STAGE: lambda projects: _counted(sa.func.sum(images.c.size), projects, _STAGED),
-    SIZE: lambda projects: _counted(sa.func.sum(sa.func.coalesce(images.c.size, images.c.announced)), projects, _COPIES),
+    STAGE: lambda projects: _counted(_BYTES, projects, _STAGED),
+    SIZE: lambda projects: _counted(_BYTES, projects, _COPIES),
 }
 """What of each resource is in use by the projects that a statement selects."""

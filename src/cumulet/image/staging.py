@@ -45,7 +45,7 @@ def staged(tx: Tx, image_id: str) -> Row | None:
 def _begin(tx: Tx, request: Request, id: str, size: int | None) -> Row:
     row, config = visible(tx, request, id), request.runtime.config
     quota.enforce(tx, config, row.owner, image_stage_total=(size or 0) // quota.MIB)
-    if tx.update(images, {"id": id, "status": "queued"}, status="uploading") != 1:
+    if tx.update(images, {"id": id, "status": "queued"}, status="uploading", announced=size) != 1:
         raise Conflict(f"Image status transition from {row.status} to uploading is not allowed")
     quota.enforce(tx, config, row.owner, image_count_uploading=0)
     return locations.begin(tx, id, STAGING)

@@ -16,7 +16,7 @@ from ...kernel.db import Row, Tx
 from ...kernel.work import Saga, StepFailed, step
 from .. import quota, tasks
 from ..data import facts
-from ..formats import UnsafeImage, check
+from ..formats import PACKED, UnsafeImage, check
 from ..images import images
 from ..importing import copies, elsewhere, web
 from ..importing.addresses import Refused
@@ -30,6 +30,11 @@ from ..stores.registry import STAGING, stores
 
 KERNELS = {"aki", "ari"}
 """Disk formats of what is compressed for good."""
+
+
+class Declared(t.NamedTuple):
+    disk_format: str
+    container_format: str
 
 
 class ImportImage(Saga):
@@ -74,11 +79,11 @@ class ImportImage(Saga):
         if "image_conversion" not in self._settings.plugins:
             return None
         row, source, output = await self._image(), self._source(), self._settings.output_format
-        declared = self.state.get("attributes", {}).get("disk_format", row.disk_format)
+        declared = self._declared(row)
         found = await inspected(source)
         with told():
-            check(declared, found)
-            if not wanted(declared, found, output):
+            check(declared.disk_format, found, declared.container_format)
+            if declared.container_format in PACKED or not wanted(declared.disk_format, found, output):
                 return None
             place = await self.write(lambda tx: copies.place(tx, self, STAGING))
             made = _path(self, place.key)
@@ -90,12 +95,12 @@ class ImportImage(Saga):
     @step
     async def distribute(self) -> None:
         row, source = await self._image(), self._source()
-        declared = self.state.get("attributes", {}).get("disk_format", row.disk_format)
+        declared = self._declared(row)
         size = source.stat().st_size
 
         async def data() -> tuple[t.AsyncIterator[bytes], Accept]:
             chunks = await stores(self.runtime)[STAGING].open(self.state["key"])
-            return verified(self.runtime, row, chunks, lambda found: check(declared, found))
+            return verified(self.runtime, row, chunks, lambda found: check(declared.disk_format, found, declared.container_format))
 
         def over(tx: Tx) -> str:
             more = len(copies.missing(tx, self)) * size // quota.MIB
@@ -139,6 +144,10 @@ class ImportImage(Saga):
         """Bytes of an image."""
         return self.runtime.config.image_size_max_gib << 30
 
+    def _declared(self, row: Row) -> Declared:
+        """What the image is said to be, once the plugins have done their work."""
+        return Declared(**{"disk_format": row.disk_format, "container_format": row.container_format} | self.state.get("attributes", {}))
+
     async def _image(self) -> Row:
         return await self.runtime.db.read(lambda tx: tx.one(images, id=self.state["image_id"]))
 
@@ -150,7 +159,8 @@ class ImportImage(Saga):
         return path
 
     def _keep(self, tx: Tx, kept: Stored) -> None:
-        tx.update(images, self.state["image_id"], **facts(kept))
+        row = tx.one(images, id=self.state["image_id"])
+        tx.update(images, row.id, **facts(self._declared(row).container_format, kept))
 
     def _injected(self) -> dict[str, str]:
         given = "inject_image_metadata" in self._settings.plugins and not set(self.state["roles"]) & set(self._settings.ignore_user_roles)
