@@ -169,6 +169,7 @@ def _catalog(tx: Tx, region: str, wanted: t.Iterable[tuple[str, str, dict[str, s
         )
         for interface, url in urls.items():
             _endpoint(tx, service.id, region, interface, url)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 def _endpoint(tx: Tx, service_id: str, region: str, interface: str, url: str) -> None:

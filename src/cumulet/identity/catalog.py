@@ -19,7 +19,7 @@ from .state import State
 def catalog_of(tx: Tx, held: State, project_id: str | None, user_id: str | None) -> msgspec.Raw:
     """The catalog for a caller, as JSON. An endpoint whose URL needs a project is left out for who has none. For a project
     that is associated with endpoints, only these are there, and the services that have any of them."""
-    at, whose = epoch.current(tx), (project_id, user_id)
+    at, whose = epoch.current(tx, epoch.CATALOG), (project_id, user_id)
     kept = held.catalogs.get(whose)
     if kept is None or kept[0] != at:
         offered = held.offered

@@ -91,7 +91,7 @@ def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.A
     if "filters" in values:
         _check(values["filters"])
     tx.update(endpoint_groups, row.id, **values)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
     return show(tx, request, endpoint_group_id)
 
 
@@ -99,7 +99,7 @@ def update(tx: Tx, request: Request, endpoint_group_id: str, body: dict[str, t.A
 def delete(tx: Tx, request: Request, endpoint_group_id: str) -> None:
     """Delete an endpoint group."""
     tx.delete(endpoint_groups, id=find_group(tx, endpoint_group_id).id)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         endpoints, id=ids.new_hex(), service_id=fields.service_id, region_id=region, interface=fields.interface,
         url=fields.url, enabled=fields.enabled, extra=extra | ({"name": fields.name} if fields.name else {}),
     )  # fmt: skip
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
     return view(request, row)
 
 
@@ -109,7 +109,7 @@ def update(tx: Tx, request: Request, endpoint_id: str, body: dict[str, t.Any]) -
         _ensure_region(tx, fields.region)
         values["region_id"] = fields.region
     tx.update(endpoints, row.id, **values, extra=row.extra | extra)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
     return show(tx, request, endpoint_id)
 
 
@@ -117,7 +117,7 @@ def update(tx: Tx, request: Request, endpoint_id: str, body: dict[str, t.Any]) -
 def delete(tx: Tx, request: Request, endpoint_id: str) -> None:
     """Delete an endpoint."""
     tx.delete(endpoints, id=find_endpoint(tx, endpoint_id).id)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""The number of changes that may have made a token's meaning stale: what it stands for, or the catalog that it shows. What was
-worked out from a token holds as long as this number does, in every process: it is read in the transaction that relies on it."""
+"""The numbers of changes that may have made something stale that was worked out before: what a token stands for, or the catalog. What
+was worked out holds as long as the number does, in every process: it is read in the transaction that relies on it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import sqlalchemy as sa
 from ..kernel.db import Tx, table
 
 identity_epoch = table("identity_epoch", sa.Column("value", sa.BigInteger, nullable=False))
-_ROW = "tokens"
-_READ = sa.select(identity_epoch.c.value).where(identity_epoch.c.id == _ROW)
+TOKENS, CATALOG = "tokens", "catalog"
+_READ = sa.select(identity_epoch.c.id, identity_epoch.c.value)
+_SEEN = "identity_epoch"
 
 
-def current(tx: Tx) -> float:
-    """The number now. A transaction sees one moment, so it is read once in each; after a bump it is NaN, which equals nothing:
+def current(tx: Tx, of: str = TOKENS) -> float:
+    """The number now. A transaction sees one moment, so they are read once in each; after a bump it is NaN, which equals nothing:
     what is worked out from there on is not to be relied on by others, for the transaction may yet come to nothing."""
-    found = tx.seen.get(_ROW)
+    found = tx.seen.get(_SEEN)
     if found is None:
-        found = tx.seen[_ROW] = tx.scalar(_READ) or 0
-    return found
+        found = tx.seen[_SEEN] = {row.id: row.value for row in tx.all(_READ)}
+    return found.get(of, 0)
 
 
-def bump(tx: Tx) -> None:
-    """Everything worked out from tokens before this transaction's end must be worked out again."""
-    tx.seen[_ROW] = math.nan
-    if not tx.update(identity_epoch, _ROW, value=identity_epoch.c.value + 1):
-        tx.insert(identity_epoch, id=_ROW, value=1)
+def bump(tx: Tx, of: str = TOKENS) -> None:
+    """Everything worked out before this transaction's end must be worked out again."""
+    current(tx, of)
+    tx.seen[_SEEN][of] = math.nan
+    if not tx.update(identity_epoch, of, value=identity_epoch.c.value + 1):
+        tx.insert(identity_epoch, id=of, value=1)

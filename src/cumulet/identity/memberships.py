@@ -43,6 +43,7 @@ _ENDS = (
     .where(_said.user_id == USER, _said.expires_at > _NOW, _said.group_id.not_in(_given_to_user))
     .order_by(_said.expires_at)
 )
+_NEXT_END = sa.select(sa.func.min(_said.expires_at)).where(_said.user_id.in_(MANY), _said.expires_at > _NOW)
 _pairs = sa.select(_given.group_id, _given.user_id).where(_given.group_id.in_(MANY)).union(
     sa.select(_said.group_id, _said.user_id).where(_said.group_id.in_(MANY), _said.expires_at > _NOW)
 ).subquery()  # fmt: skip
@@ -61,8 +62,8 @@ def pairs_of(tx: Tx, group_ids: t.Collection[str]) -> list[Row]:
 
 def next_end(tx: Tx, user_ids: t.Collection[str]) -> dt.datetime | None:
     """When the first of the memberships that end by themselves will, of those of these users."""
-    said = expiring_memberships.c
-    return tx.scalar(sa.select(sa.func.min(said.expires_at)).where(said.user_id.in_(user_ids), said.expires_at > clock.now()))
+    (found,) = tx.many(_NEXT_END, set(user_ids), {_NOW.key: clock.now()})
+    return found[0]
 
 
 def change_ttl(tx: Tx, provider_id: str, minutes: int) -> None:

@@ -49,7 +49,7 @@ def create(tx: Tx, request: Request, endpoint_group_id: str, project_id: str) ->
     if tx.get(project_endpoint_groups, **pair) is not None:
         raise Conflict("Conflict occurred attempting to store project_endpoint_group - Duplicate entry.")
     tx.insert(project_endpoint_groups, **pair)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 @api.op("GET", ONE, policy=GET, reply="project_endpoint_group", errors=(404,))
@@ -66,7 +66,7 @@ def delete(tx: Tx, request: Request, endpoint_group_id: str, project_id: str) ->
     """End a project's association with an endpoint group."""
     if not tx.delete(project_endpoint_groups, **_there(tx, endpoint_group_id, project_id)):
         raise _missing()
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 @api.op("GET", GROUP + "/projects", policy=PROJECTS, reply="projects")

@@ -41,7 +41,7 @@ def create(tx: Tx, request: Request, project_id: str, endpoint_id: str) -> None:
     if tx.get(project_endpoints, **pair) is not None:
         raise Conflict("Conflict occurred attempting to store project_endpoint - Duplicate entry.")
     tx.insert(project_endpoints, **pair)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 @api.op("GET", ONE, policy=CHECK, status=204, errors=(404,))
@@ -57,7 +57,7 @@ def delete(tx: Tx, request: Request, project_id: str, endpoint_id: str) -> None:
     """End a project's association with an endpoint."""
     if not tx.delete(project_endpoints, project_id=project_id, endpoint_id=endpoint_id):
         raise _missing(project_id, endpoint_id)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 @api.op("GET", ALL, policy=LIST, reply="endpoints", errors=(404,))

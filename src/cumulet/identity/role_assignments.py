@@ -8,11 +8,11 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx
+from ..kernel.db import Tx
 from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
-from . import SCOPES, api, implied_roles, tree
-from .assignments import assignments, names_of, of_user
+from . import SCOPES, api, epoch, implied_roles, tree
+from .assignments import Assignment, assignments, names_of, of_user
 from .groups import groups
 from .listing import asked, flag
 from .memberships import holding, pairs_of
@@ -49,7 +49,7 @@ class Wanted(t.NamedTuple):
 class Entry(t.NamedTuple):
     """An assignment, or what one comes to; `source` is the one that was given, `prior_id` the role that implies this one."""
 
-    source: Row
+    source: Assignment
     kind: str
     target_id: str | None
     user_id: str | None
@@ -70,9 +70,10 @@ def index(tx: Tx, request: Request) -> Page:
     rows = _sources(tx, wanted, request.context.domain_id)
     if wanted.effective:
         _ask_directories(tx, request, wanted, rows)
-    entries = _effective(tx, wanted, rows) if wanted.effective else [_given(row) for row in rows]
+    entries = _effective(tx, request, wanted, rows) if wanted.effective else [_given(row) for row in rows]
     names = _Names(tx, entries) if flag(request, "include_names") else None
-    return Page([_view(request, entry, names) for entry in entries])
+    refer, base = names.named if names else _unnamed, f"{request.base}/v3"
+    return Page([_view(base, entry, refer) for entry in entries])
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------
@@ -110,15 +111,15 @@ def _check_project(tx: Tx, request: Request, id: str | None, subtree: bool, effe
             request.enforce(LIST_TREE, {"target.domain_id": project.domain_id})
 
 
-def _sources(tx: Tx, wanted: Wanted, own_domain: str | None) -> list[Row]:
+def _sources(tx: Tx, wanted: Wanted, own_domain: str | None) -> list[Assignment]:
     """The given assignments that the answer may come from."""
     ids = {name: getattr(wanted, name) for name in ("user_id", "group_id", "role_id", "project_id", "domain_id")}
     values = {name: id for name, id in (ids | {"own_domain": own_domain}).items() if id}
     statement = _statement(frozenset(values), wanted.subtree, wanted.system, wanted.inherited, wanted.effective)
-    return tx.all(statement, values | (holding(wanted.user_id) if wanted.user_id else {}))
+    return [Assignment(*row) for row in tx.all(statement, values | (holding(wanted.user_id) if wanted.user_id else {}))]
 
 
-def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Row]) -> None:
+def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Assignment]) -> None:
     """Have memberships be what directories say now: those of the user asked about, or of all groups that were given something."""
     directories = state(request.runtime).directories
     if wanted.user_id:
@@ -128,9 +129,7 @@ def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Row]) 
 
 
 @functools.cache
-def _statement(
-    asked: frozenset[str], subtree: bool, system: bool, inherited: bool | None, effective: bool
-) -> sa.Select | sa.CompoundSelect:
+def _statement(asked: frozenset[str], subtree: bool, system: bool, inherited: bool | None, effective: bool) -> sa.Select:
     """The statement for a form of query, with the names of what it asks for as parameters."""
     a = assignments.c
     same = {"group_id": a.group_id, "domain_id": a.target_id} | ({} if effective else {"user_id": a.user_id, "role_id": a.role_id})
@@ -148,8 +147,9 @@ def _statement(
     if "own_domain" in asked:
         projects, own = tree.projects.c, sa.bindparam("own_domain")
         where.append(a.target_id.in_(sa.select(projects.id).where(sa.or_(projects.id == own, projects.domain_id == own))))
-    found = of_user(*where) if effective and "user_id" in asked else sa.select(assignments).where(*where)
-    return found.order_by("created_at", "id")
+    found = of_user(*where).subquery().c if effective and "user_id" in asked else a
+    statement = sa.select(*(found[name] for name in Assignment._fields)).order_by(found.created_at, found.id)
+    return statement.where(*where) if found is a else statement
 
 
 def _on_projects(subtree: bool, effective: bool) -> list[sa.ColumnElement[bool]]:
@@ -164,37 +164,39 @@ def _on_projects(subtree: bool, effective: bool) -> list[sa.ColumnElement[bool]]
     return [a.target_id.in_(sa.union_all(*places, above)), sa.or_(direct, sa.and_(a.inherited, from_above))]
 
 
-def _given(row: Row) -> Entry:
+def _given(row: Assignment) -> Entry:
     return Entry(row, row.kind, row.target_id, row.user_id, row.role_id)
 
 
-def _effective(tx: Tx, wanted: Wanted, rows: list[Row]) -> list[Entry]:
-    who, where, implied = _who(tx, wanted, rows), _where(tx, wanted, rows), _Implied(tx, wanted.role_id)
+def _effective(tx: Tx, request: Request, wanted: Wanted, rows: list[Assignment]) -> list[Entry]:
+    who, where, inference = _who(tx, wanted, rows), _where(tx, wanted, rows), _inference(tx, request)
     found = []
     for row in rows:
         kind = "project" if row.inherited else row.kind
-        every = itertools.product(where(row), who(row), implied.by(row.role_id).items())
-        found += [Entry(row, kind, place, user, *role) for place, user, role in every]
+        for place, user, (role, prior) in itertools.product(where(row), who(row), inference.by(row.role_id)):
+            if wanted.role_id is None or role == wanted.role_id:
+                found.append(Entry(row, kind, place, user, role, prior))
     return found
 
 
-def _who(tx: Tx, wanted: Wanted, rows: list[Row]) -> t.Callable[[Row], list[str]]:
+def _who(tx: Tx, wanted: Wanted, rows: list[Assignment]) -> t.Callable[[Assignment], list[str]]:
     """The users that an assignment is for. Where it is asked for one user, all are for that one."""
     if wanted.user_id:
         return lambda row, one=[wanted.user_id]: one
-    members: dict[str, list[str]] = {row.group_id: [] for row in rows if row.group_id}
-    for member in pairs_of(tx, members):
+    groups_named = {row.group_id for row in rows if row.group_id}
+    members: dict[str | None, list[str]] = {id: [] for id in groups_named}
+    for member in pairs_of(tx, groups_named):
         members[member.group_id].append(member.user_id)
     return lambda row: [row.user_id] if row.user_id else members[row.group_id]
 
 
-def _where(tx: Tx, wanted: Wanted, rows: list[Row]) -> t.Callable[[Row], t.Sequence[str | None]]:
+def _where(tx: Tx, wanted: Wanted, rows: list[Assignment]) -> t.Callable[[Assignment], t.Sequence[str | None]]:
     """Where an assignment counts, of the places asked for. All that is inherited from above a project is so by each below."""
     asked_for: list[str] = []
     if wanted.project_id:
         asked_for = [wanted.project_id, *(tree.ids_below(tx, [wanted.project_id])[wanted.project_id] if wanted.subtree else [])]
-    tops = {row.target_id for row in rows if row.inherited}
-    below = dict.fromkeys(tops, asked_for) if wanted.project_id else {}
+    tops = {row.target_id for row in rows if row.inherited and row.target_id}
+    below: dict[str | None, list[str]] = dict.fromkeys(tops, asked_for) if wanted.project_id else {}
     below |= tree.ids_below(tx, tops.intersection(asked_for) if wanted.project_id else tops)
     return lambda row: below[row.target_id] if row.inherited else [row.target_id]
 
@@ -202,22 +204,28 @@ def _where(tx: Tx, wanted: Wanted, rows: list[Row]) -> t.Callable[[Row], t.Seque
 _OF_DOMAINS = sa.select(roles.c.id).where(roles.c.domain_id.is_not(None))
 
 
-class _Implied:
-    """Each role's own roles: itself and all that it implies, without those that belong to a domain, and which implied them; where
-    it is asked for one role, that one of them."""
+class Inference:
+    """Each role's own roles: itself and all that it implies, without those that belong to a domain, and which implied them."""
 
-    def __init__(self, tx: Tx, wanted: str | None):
-        self._wanted = wanted
+    def __init__(self, tx: Tx):
         self._rules = implied_roles.direct(tx)
         self._of_domains = {row.id for row in tx.all(_OF_DOMAINS)}
-        self._known: dict[str, dict[str, str | None]] = {}
+        self._known: dict[str, list[tuple[str, str | None]]] = {}
 
-    def by(self, role_id: str) -> dict[str, str | None]:
+    def by(self, role_id: str) -> list[tuple[str, str | None]]:
+        """The roles, and of each the one that implies it."""
         if role_id not in self._known:
             priors = implied_roles.priors(self._rules, role_id)
-            found = priors.keys() - self._of_domains
-            self._known[role_id] = {id: priors[id] for id in sorted(found & {self._wanted} if self._wanted else found)}
+            self._known[role_id] = [(id, priors[id]) for id in sorted(priors.keys() - self._of_domains)]
         return self._known[role_id]
+
+
+def _inference(tx: Tx, request: Request) -> Inference:
+    """How roles imply each other now, worked out anew where it may have changed."""
+    held, at = state(request.runtime), epoch.current(tx)
+    if held.inference is None or held.inference[0] != at:
+        held.inference = at, Inference(tx)
+    return held.inference[1]
 
 
 class _Names:
@@ -232,7 +240,7 @@ class _Names:
         domain_ids = {row.domain_id for row in self.of.values() if row.domain_id}
         self.of |= names_of(tx, domain_ids - self.of.keys(), tree.projects)
 
-    def named(self, id: str, with_domain: bool) -> dict:
+    def named(self, id: str, with_domain: bool = True) -> dict:
         row = self.of[id]
         body = {"id": id, "name": row.name}
         if with_domain and row.domain_id:
@@ -240,28 +248,30 @@ class _Names:
         return body
 
 
-def _view(request: Request, entry: Entry, names: _Names | None) -> dict:
-    def named(id: str, with_domain: bool = True) -> dict:
-        return names.named(id, with_domain) if names else {"id": id}
+def _unnamed(id: str, with_domain: bool = True) -> dict:
+    return {"id": id}
 
+
+def _view(base: str, entry: Entry, refer: t.Callable[..., dict]) -> dict:
+    """base: the API's address; refer: how what has an id is told of."""
     source = entry.source
     scope: dict[str, t.Any] = {"system": {"all": True}}
     if entry.target_id is not None:
-        scope = {entry.kind: named(entry.target_id, entry.kind == "project")}
+        scope = {entry.kind: refer(entry.target_id, entry.kind == "project")}
     if source.inherited:
         scope["OS-INHERIT:inherited_to"] = "projects"
-    body = {"role": named(entry.role_id), "scope": scope, "links": _links(request, entry)}
+    body = {"role": refer(entry.role_id), "scope": scope, "links": _links(base, entry)}
     if entry.user_id:
-        body["user"] = named(entry.user_id)
+        body["user"] = refer(entry.user_id)
     else:
-        body["group"] = named(source.group_id)
+        body["group"] = refer(source.group_id)
     return body
 
 
-def _links(request: Request, entry: Entry) -> dict:
+def _links(base: str, entry: Entry) -> dict:
     """As the real service has them: of an implied role, the assignment is told with the role that implies it, and their link
     names them the wrong way round."""
-    source, base = entry.source, f"{request.base}/v3"
+    source = entry.source
     where = "/system" if source.kind == "system" else f"/{source.kind}s/{source.target_id}"
     who = f"/users/{source.user_id}" if source.user_id else f"/groups/{source.group_id}"
     path = f"{where}{who}/roles/{entry.prior_id or source.role_id}"

@@ -67,7 +67,7 @@ def create(tx: Tx, request: Request, body: dict[str, t.Any]) -> dict:
         services, id=ids.new_hex(), type=fields.type, name=fields.name, description=fields.description,
         enabled=fields.enabled, extra=extra,
     )  # fmt: skip
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
     return view(request, row)
 
 
@@ -91,7 +91,7 @@ def update(tx: Tx, request: Request, service_id: str, body: dict[str, t.Any]) ->
     same_id(body, service_id)
     fields, extra = taken(body, ServiceUpdate, "service")
     tx.update(services, row.id, **given(fields), extra=row.extra | extra)
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
     return show(tx, request, service_id)
 
 
@@ -104,7 +104,7 @@ def delete(tx: Tx, request: Request, service_id: str) -> None:
             tx.delete(services, id=service_id)
     except Conflict:
         raise Forbidden(f"Unable to delete service {service_id} because it has registered limits.") from None
-    epoch.bump(tx)
+    epoch.bump(tx, epoch.CATALOG)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

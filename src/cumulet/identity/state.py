@@ -17,6 +17,7 @@ from .passwords import Checker
 
 if t.TYPE_CHECKING:
     from .catalog import Offered
+    from .role_assignments import Inference
     from .tokens.resolve import Resolved
 
 TOKENS, CATALOGS = 20_000, 1_000
@@ -69,9 +70,11 @@ class State:
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
-        """By project and user: the epoch, and the catalog as JSON."""
+        """By project and user: the catalog's epoch, and the catalog as JSON."""
         self.offered: tuple[float, Offered] | None = None
-        """The epoch, and what all catalogs are made of."""
+        """The catalog's epoch, and what all catalogs are made of."""
+        self.inference: tuple[float, Inference] | None = None
+        """The epoch, and how roles imply each other."""
 
     @property
     def saml_key(self) -> t.Any:

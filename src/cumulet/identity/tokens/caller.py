@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ...kernel import clock
 from ...kernel.auth.context import Context
-from ...kernel.db import Row, Tx
+from ...kernel.db import MANY, Row, Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
 from .. import access_rules, certificates, epoch, memberships, times, trusts
@@ -70,10 +70,12 @@ def _ask(held: State, people: list[Row]) -> None:
         held.directories.ask_user(user, strict=True)
 
 
+_OF_DIRECTORIES = sa.select(users).where(users.c.id.in_(MANY), users.c.local_id.is_not(None))
+
+
 def _of_directories(tx: Tx, claims: Claims) -> list[Row]:
     """Those whom a token depends on and whom a directory has: its user, and everyone of its trust."""
-    ids = {claims.user_id} | trusts.people_of(tx, claims.trust_id)
-    return tx.all(sa.select(users).where(users.c.id.in_(ids), users.c.local_id.is_not(None)))
+    return tx.many(_OF_DIRECTORIES, {claims.user_id} | trusts.people_of(tx, claims.trust_id))
 
 
 def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:

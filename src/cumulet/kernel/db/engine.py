@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import contextlib
+import threading
 import typing as t
 from pathlib import Path
 
@@ -45,15 +46,15 @@ class Database:
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
         self._turns = Lane(Path(str(self.engine.url.database))) if self.embedded else Turns(self.engine)
-        self._writers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-write")
-        self._readers = cf.ThreadPoolExecutor(1 if self.embedded else POOL, "db-read")
+        self._kept = threading.local()
+        self._writers, self._readers = self._lane("db-write", True), self._lane("db-read", False)
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
 
     @contextlib.contextmanager
     def begin(self, write: bool = True) -> t.Iterator[Tx]:
         """A transaction in this thread, for what has no event loop."""
         turn = self._turns.take() if write else contextlib.nullcontext()
-        with turn, self.engine.connect().execution_options(**self._options(write)) as connection, connection.begin():
+        with turn, self._connected(write) as connection, connection.begin():
             tx = self.transaction(connection)
             yield tx
         for topic in tx.nudges:
@@ -93,6 +94,21 @@ class Database:
             except Await as needed:
                 await needed.wait()
         raise Unavailable(f"What the request needs from outside was never there all at once, tried {AWAITS} times. Try again.")
+
+    def _lane(self, name: str, write: bool) -> cf.ThreadPoolExecutor:
+        """A thread of a lane on SQLite keeps its connection, which cannot break: a quarter of a short request is getting one."""
+        if not self.embedded:
+            return cf.ThreadPoolExecutor(POOL, name)
+        return cf.ThreadPoolExecutor(1, name, lambda: setattr(self._kept, "connection", self._connect(write)))
+
+    def _connected(self, write: bool) -> t.ContextManager[sa.Connection]:
+        kept: sa.Connection | None = getattr(self._kept, "connection", None)
+        if kept is not None and kept.get_execution_options()["write"] == write:
+            return contextlib.nullcontext(kept)
+        return self._connect(write)
+
+    def _connect(self, write: bool) -> sa.Connection:
+        return self.engine.connect().execution_options(**self._options(write))
 
     def _options(self, write: bool) -> dict[str, t.Any]:
         if self.embedded:

@@ -74,7 +74,7 @@ class Tx:
         statement = having(table, where)
         if order is not None:
             statement = statement.order_by(order)
-        return list(self._connection.execute(statement, where))
+        return t.cast("list[Row]", self._connection.execute(statement, where).all())
 
     def among(self, column: sa.Column[t.Any], values: t.Collection[t.Any]) -> list[Row]:
         """Every row of the column's table that has one of these values in it, however many they are."""
@@ -85,11 +85,11 @@ class Tx:
         those of its other parameters."""
         left, found = list(values), []
         for first in range(0, len(left), MOST):
-            found += self._connection.execute(statement, {**(others or {}), MANY.key: left[first : first + MOST]})
+            found += self._connection.execute(statement, {**(others or {}), MANY.key: left[first : first + MOST]}).all()
         return found
 
     def all(self, statement: sa.Executable, values: t.Mapping[str, t.Any] | None = None) -> list[Row]:
-        return list(self._connection.execute(statement, values))
+        return t.cast("list[Row]", self._connection.execute(statement, values).all())
 
     def first(self, statement: sa.Select) -> Row | None:
         return self._connection.execute(statement).first()
