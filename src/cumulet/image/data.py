@@ -7,11 +7,12 @@ import re
 import typing as t
 from pathlib import Path
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from ..kernel.db import Row, Tx
 from ..kernel.errors import RangeNotSatisfiable
 from ..kernel.http import BadRequest, Conflict, Forbidden, Gone, Request, TooLarge, Unavailable, UnsupportedMediaType
+from ..kernel.http.files import DataResponse
 from ..kernel.runtime import Runtime
 from . import api, locations, policy, quota
 from .announced import announced, as_announced
@@ -62,7 +63,7 @@ async def download(request: Request, id: str) -> Response:
     if request.method == "HEAD":
         return Response(None, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
     chunks = await _open(request.runtime, places, start, end)
-    return StreamingResponse(chunks, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
+    return DataResponse(chunks, 206 if request.headers.get("range") else 200, headers)
 
 
 # -- for other services --------------------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ from ..kernel.runtime import Runtime
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
 from . import StartError
+from .connection import Connection
 from .layout import Layout
 from .migrate import upgrade
 from .seed import seed_images, seed_public, seed_rows, seeded
 
 log = get_logger("control")
-LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "uvicorn.protocols.http.httptools_impl",
+LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off",
         "uvicorn.protocols.websockets.websockets_sansio_impl")  # fmt: skip
 """What libraries import only when it is needed, when this process may no longer be able to read it."""
 SELDOM = ("cumulet.identity.drivers.saml.assertions", "cumulet.identity.drivers.saml.requests", "cumulet.identity.drivers.saml.responses",
@@ -153,7 +154,7 @@ class _Server(uvicorn.Server):
 
 def _server(runtime: Runtime) -> uvicorn.Server:
     return _Server(uvicorn.Config(
-        Application(runtime), loop="none", http="httptools", ws="websockets-sansio", lifespan="off",
+        Application(runtime), loop="none", http=Connection, ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
         proxy_headers=False,  # who is connected is who is believed or not (Request.told_by_proxy), whatever a header says
     ))  # fmt: skip

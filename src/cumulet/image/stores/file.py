@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ...kernel import ids
+from ...kernel.http.files import READ, FilePart
 from .base import Accept, NoImageData, Store, Stored, StoreError
 from .incoming import Incoming, failed, remove_abandoned, settle, sync_directory
 from .streaming import Digest, pass_on
-
-READ = 1 << 20
 
 
 class FileStore(Store):
@@ -61,7 +60,7 @@ class FileStore(Store):
             raise StoreError(f"{path} cannot be kept as {key}: it is not a regular file")
         if found.st_uid == os.geteuid() and found.st_dev == self._root.stat().st_dev:
             return await self._rename(path, target, accept)
-        stored = await self.put(key, read_file(open_file(path), 0, None), accept)
+        stored = await self.put(key, file_part(open_file(path)), accept)
         path.unlink(missing_ok=True)
         return stored
 
@@ -76,13 +75,13 @@ class FileStore(Store):
 
     async def _rename(self, source: Path, target: Path, accept: Accept | None) -> Stored:
         digest = Digest()
-        await pass_on(read_file(open_file(source), 0, None), digest.feed)
+        await pass_on(file_part(open_file(source)), digest.feed)
         stored = digest.finish(accept)
         await asyncio.to_thread(_settle, source, target)
         return stored
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        return read_file(open_file(self.path(key)), start, end)
+        return file_part(open_file(self.path(key)), start, end)
 
     async def delete(self, key: str) -> None:
         path = self.path(key)
@@ -115,15 +114,9 @@ def open_file(path: Path) -> t.BinaryIO:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def read_file(file: t.BinaryIO, start: int, end: int | None) -> AsyncIterator[bytes]:
+def file_part(file: t.BinaryIO, start: int = 0, end: int | None = None) -> FilePart:
     """What is from `start` up to `end`, without it; then the file is closed."""
-    with file:
-        while end is None or start < end:
-            chunk = await asyncio.to_thread(os.pread, file.fileno(), READ if end is None else min(READ, end - start), start)
-            if not chunk:
-                return
-            yield chunk
-            start += len(chunk)
+    return FilePart(file, start, os.fstat(file.fileno()).st_size if end is None else end)
 
 
 def _names(directory: Path) -> list[str]:

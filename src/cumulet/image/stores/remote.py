@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from .base import Accept, NoImageData, Store, Stored, StoreError, StoreFull
-from .file import open_file, read_file
+from .file import file_part, open_file
 
 if t.TYPE_CHECKING:
     import httpx2
@@ -38,7 +38,7 @@ class Remote(Store):
         if not regular:
             raise StoreError(f"{path} cannot be kept as {key}: it is not a regular file")
         with contextlib.closing(open_file(path)) as file:
-            return await self.put(key, read_file(file, 0, None), accept)
+            return await self.put(key, file_part(file), accept)
 
     def client(self) -> httpx2.AsyncClient:
         """For one operation: what is kept longer would belong to one event loop."""
