@@ -23,7 +23,7 @@ import report
 from cloud import LISTEN, SIMULATED, exchange, running
 from report import Figure
 
-COMPARISONS = ["identity"]
+COMPARISONS = ["identity", "image"]
 ROUNDS = 3
 """How often each measurement is made, both clouds in turn; the medians are compared."""
 
@@ -62,18 +62,23 @@ def compare(sides: list[Side], wanted: list[Comparison]) -> list[Figure]:
         for _ in range(ROUNDS):
             for side in sides:
                 found[side.name].append(one.measure(side))
-        ours, theirs = (statistics.median(found[side.name]) for side in sides)
-        ratio = theirs / ours if one.less else ours / theirs
-        unit = "ms" if one.less else "1/s"
-        print(f"   {one.name}: {ours:.4g} to {theirs:.4g} {unit}, {ratio:.2f} times", flush=True)
-        details = {"ours": ours, "theirs": theirs, "unit": unit, "goal": one.goal, "rounds": found}
-        figures.append(Figure(one.name, ratio, "times", None, details))
+        figures.append(ratio(one.name, found, "ms" if one.less else "1/s", one.less, one.goal))
     return figures
 
 
-def rate(side: Side, wanted: bytes, clients: int, seconds: float = 3.0) -> float:
-    """Requests a second that a closed loop of clients gets answered. Raises RuntimeError where a request fails."""
-    return checked(load.closed_loop(side.address, wanted, clients=clients, seconds=seconds)).per_second
+def ratio(name: str, found: dict[str, list[float]], unit: str, less: bool, goal: float | None, **details: t.Any) -> Figure:
+    """How many times better the median of "ours" is than that of "theirs"; those of others, whom there may be, are in the details."""
+    medians = {side: statistics.median(values) for side, values in found.items()}
+    ours, theirs, *_ = medians.values()
+    times = theirs / ours if less else ours / theirs
+    print(f"   {name}: {' to '.join(f'{value:.4g}' for value in medians.values())} {unit}, {times:.2f} times", flush=True)
+    return Figure(name, times, "times", None, {**medians, "unit": unit, "goal": goal, "rounds": found, **details})
+
+
+def rate(side: Side, wanted: bytes, clients: int, seconds: float = 3.0, address: str | None = None) -> float:
+    """Requests a second that a closed loop of clients gets answered at an address, which is that of the side's identity API where
+    none is said. Raises RuntimeError where a request fails."""
+    return checked(load.closed_loop(address or side.address, wanted, clients=clients, seconds=seconds)).per_second
 
 
 def checked(found: load.Load) -> load.Load:
