@@ -1,4 +1,4 @@
-"""An identity database with many users, and the application that serves it called in this process, without a socket."""
+"""A database with many users, and the application that serves one called in this process, without a socket."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 import uvloop
 
 from cumulet import identity
@@ -23,7 +24,7 @@ from cumulet.identity.users import users
 from cumulet.kernel import clock, ids, log, services
 from cumulet.kernel.bus.local import LocalBus
 from cumulet.kernel.config import Config
-from cumulet.kernel.db import Database, Tx
+from cumulet.kernel.db import Database
 from cumulet.kernel.http.application import Application
 from cumulet.kernel.runtime import Runtime
 from cumulet.run.migrate import upgrade
@@ -74,7 +75,7 @@ class Crowd:
             (users, [one | who for one in self.users]), (groups, [one | {"description": "", "extra": {}} for one in self.groups]),
             (memberships, inside), (assignments, self._assignments(member)),
         ):  # fmt: skip
-            for some in _batched(rows, AT_ONCE):
+            for some in batched(rows, AT_ONCE):
                 db.transact(lambda tx, table=table, some=some: tx.insert_many(table, some))
 
     def _assignments(self, role: str) -> t.Iterator[dict]:
@@ -108,20 +109,20 @@ class Answer(t.NamedTuple):
 
 
 class Served:
-    """The application over a database that is migrated, with what every cloud has."""
+    """The application over a database that is migrated, with what every cloud has: identity, and the services that are named."""
 
-    def __init__(self, url: str, directory: Path):
+    def __init__(self, url: str, directory: Path, *more: str):
         log.configure("warning")
         upgrade(url)
         config = Config(data=str(directory), bcrypt_rounds=4)
         self.db = Database(url)
-        self._runtime = Runtime(config, self.db, LocalBus([]), services.load("identity"), identity.authenticate)
+        self._runtime = Runtime(config, self.db, LocalBus([]), services.load("identity", *more), identity.authenticate)
         self._application = Application(self._runtime)
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         endpoints = [(f"service{n}", f"name{n}", f"http://cloud/{n}/%(project_id)s") for n in range(8)]
         self.db.transact(lambda tx: identity.bootstrap(
             tx, config, admin_password="admin", demo_password="demo", endpoints=endpoints))  # fmt: skip
-        self.admin = self.db.transact(self._admin, write=False)
+        self.admin = self.login("admin")
 
     def close(self) -> None:
         self._runner.close()
@@ -137,15 +138,21 @@ class Served:
         """Ask, as `token`, about `subject`. Raises RuntimeError for any answer but 200."""
         return self._runner.run(self._get(path, token, subject))
 
-    def _admin(self, tx: Tx) -> str:
-        ids = (next(iter(tx.rows(table, name="admin", domain_id="default"))).id for table in (users, projects))
-        return self.token(*ids)
+    def project(self, name: str) -> str:
+        """The id of a project that every cloud has; the user of the same name belongs to it."""
+        return self._named(projects, name)
+
+    def login(self, name: str) -> str:
+        """A token for a user and a project of one name."""
+        return self.token(self._named(users, name), self.project(name))
+
+    def _named(self, table: sa.Table, name: str) -> str:
+        return self.db.transact(lambda tx: next(iter(tx.rows(table, name=name, domain_id="default"))).id, write=False)
 
     async def _get(self, path: str, token: str, subject: str) -> Answer:
         path, _, query = path.partition("?")
         said = {"host": "cloud", "x-auth-token": token, "x-subject-token": subject}
-        full = "/identity/v3" + path
-        scope = {"type": "http", "method": "GET", "path": full, "raw_path": full.encode(), "query_string": query.encode(),
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
                  "headers": [(name.encode(), value.encode()) for name, value in said.items()], "client": None}  # fmt: skip
         sent: list[dict] = []
 
@@ -164,7 +171,7 @@ class Served:
         return Answer(seconds, cpu, body)
 
 
-def _batched(rows: t.Iterable[dict], size: int) -> t.Iterator[list[dict]]:
+def batched(rows: t.Iterable[dict], size: int) -> t.Iterator[list[dict]]:
     left = iter(rows)
     while some := list(itertools.islice(left, size)):
         yield some

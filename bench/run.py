@@ -11,7 +11,7 @@ from pathlib import Path
 import report
 import sandbox
 
-SCENARIOS = ["startup", "idle", "guests", "servers", "throughput", "identity_scale"]
+SCENARIOS = ["startup", "idle", "guests", "servers", "throughput", "identity_scale", "image_scale"]
 
 
 def main(names: list[str], guest: Path) -> int:

@@ -38,31 +38,31 @@ def _on(name: str, url: str, directory: Path) -> list[Figure]:
     with contextlib.closing(Served(url, directory)) as served:
         crowd.fill(served.db)
         if not served.db.embedded:
-            _analyze(served)  # as its autovacuum does within a minute
+            analyze(served)  # as its autovacuum does within a minute
         return [*_validated(name, served, crowd), *_listed(name, served, crowd)]
 
 
-def _analyze(served: Served) -> None:
+def analyze(served: Served) -> None:
     with served.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
 
 
 def _validated(name: str, served: Served, crowd: Crowd) -> list[Figure]:
     """Each user's token, when nothing is known of it since something changed, and again."""
-    asked = [("/auth/tokens", served.admin, _token(served, crowd, n)) for n in _some(crowd.others, SEEN)]
+    asked = [("/identity/v3/auth/tokens", served.admin, _token(served, crowd, n)) for n in some(crowd.others, SEEN)]
     served.get(*asked[0])
     served.db.transact(epoch.bump)
-    return [_figure(f"{name}: token validated, {when}", served, asked, VALIDATE) for when in ("first after a change", "known")]
+    return [figure(f"{name}: token validated, {when}", served, asked, VALIDATE) for when in ("first after a change", "known")]
 
 
 def _listed(name: str, served: Served, crowd: Crowd) -> list[Figure]:
     figures = []
     for path, subjects in _lists(crowd).items():
-        paths = [path.format(**one) for one in _some(subjects, ASKED)]
+        paths = ["/identity/v3" + path.format(**one) for one in some(subjects, ASKED)]
         served.get(paths[0], served.admin)  # the first of a kind makes the statement
-        figures.append(_figure(f"{name}: {path}", served, [(one, served.admin, "") for one in paths], LIST))
-    own = [("/auth/projects", _token(served, crowd, n), "") for n in _some(crowd.others, ASKED)]
-    return [*figures, _figure(f"{name}: /auth/projects", served, own, LIST)]
+        figures.append(figure(f"{name}: {path}", served, [(one, served.admin, "") for one in paths], LIST))
+    own = [("/identity/v3/auth/projects", _token(served, crowd, n), "") for n in some(crowd.others, ASKED)]
+    return [*figures, figure(f"{name}: /auth/projects", served, own, LIST)]
 
 
 def _lists(crowd: Crowd) -> dict[str, list[dict]]:
@@ -91,7 +91,7 @@ def _lists(crowd: Crowd) -> dict[str, list[dict]]:
     }
 
 
-def _some(every: t.Sequence[t.Any], number: int) -> t.Sequence[t.Any]:
+def some(every: t.Sequence[t.Any], number: int) -> t.Sequence[t.Any]:
     return every[:: math.ceil(len(every) / number)]
 
 
@@ -99,7 +99,7 @@ def _token(served: Served, crowd: Crowd, user: int) -> str:
     return served.token(crowd.users[user]["id"], crowd.own_projects(user)[0])
 
 
-def _figure(name: str, served: Served, asked: t.Iterable[Asked], target: float) -> Figure:
+def figure(name: str, served: Served, asked: t.Iterable[Asked], target: float) -> Figure:
     answers: list[Answer] = [served.get(*one) for one in asked]
     times = sorted(1e3 * one.seconds for one in answers)
     details = {
