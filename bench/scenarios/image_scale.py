@@ -13,12 +13,12 @@ from pathlib import Path
 
 from crowd import Served, batched
 from report import Figure
-from scenarios.identity_scale import ASKED, LIST, analyze, figure, some
 
 from cumulet.image.images import images, members
 from cumulet.kernel import clock, ids
 from cumulet.kernel.db import Database
 from cumulet.kernel.testing.engines import postgresql
+from scenarios.identity_scale import ASKED, LIST, analyze, figure, some
 
 IMAGES, PROJECTS, AT_ONCE = 100_000, 1_000, 10_000
 SORTED = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
@@ -37,7 +37,8 @@ class Shelf:
         made = clock.now() - dt.timedelta(seconds=IMAGES - n)
         kind = "raw" if n % 3 else "qcow2"
         return {
-            "id": ids.new(), "name": f"image-{n % 50_000}", "owner": self.projects[n * 7 % PROJECTS], "visibility": SEEN.get(n * 13 % 100, "private"),
+            "id": ids.new(), "name": f"image-{n % 50_000}", "owner": self.projects[n * 7 % PROJECTS],
+            "visibility": SEEN.get(n * 13 % 100, "private"),
             "status": "queued" if n % 40 == 0 else "deactivated" if n % 100 == 3 else "active", "protected": n % 10 == 0,
             "os_hidden": n % 500 == 9, "disk_format": kind, "container_format": "bare", "min_disk": 1, "min_ram": 256,
             "size": n * 4099, "virtual_size": n * 4099, "checksum": f"{n:032x}", "os_hash_algo": "sha512", "os_hash_value": f"{n:0128x}",
