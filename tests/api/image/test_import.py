@@ -146,7 +146,7 @@ def test_what_is_not_what_it_says_leaves_the_image_queued_and_can_be_tried_again
     cloud.settle()
     shown, [task] = me.get(f"/images/{image}").json(), tasks(me, image)
     assert shown["status"] == "queued" and shown["size"] is None and shown["os_glance_failed_import"] == "fast"
-    assert task["status"] == "failure" and "disk_format is qcow2, but the content is raw" in task["message"]
+    assert task["status"] == "failure" and "disk_format qcow2 does not match stream data raw" in task["message"]
     assert left(cloud) == {"fast": 0, "slow": 0, "staging": 0}
     assert stage(me, image).status_code == 204
 

@@ -97,7 +97,7 @@ def test_a_disk_in_a_disk_is_refused(convert, tmp_path):
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vdi", tmp_path / "inner", tmp_path / "outer"], check=True)
     cloud, me = convert()
     shown = imported(cloud, me, (tmp_path / "outer").read_bytes(), "vdi")
-    assert shown["status"] == "queued" and "content is qcow2" in shown["message"]
+    assert shown["status"] == "queued" and "does not match stream data qcow2" in shown["message"]
 
 
 def test_a_disk_that_is_too_large_is_refused(convert, tmp_path):
@@ -109,7 +109,8 @@ def test_a_disk_that_is_too_large_is_refused(convert, tmp_path):
 
 def test_a_disk_that_is_damaged_inside_is_refused_in_words(convert, tmp_path):
     data = bytearray(disk(tmp_path, "qcow2"))
-    data[40:48] = (3).to_bytes(8, "big")  # where its table of clusters is: at no cluster's beginning
+    table = int.from_bytes(data[40:48], "big")
+    data[table : table + 8] = (1 << 63 | 3).to_bytes(8, "big")  # where its first table of clusters is: at no cluster's beginning
     cloud, me = convert()
     shown = imported(cloud, me, bytes(data), "qcow2")
     assert shown["status"] == "queued" and "could not be converted from qcow2 to raw" in shown["message"]
