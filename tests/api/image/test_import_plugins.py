@@ -110,7 +110,7 @@ def test_a_disk_that_is_too_large_is_refused(convert, tmp_path):
 def test_a_disk_that_is_damaged_inside_is_refused_in_words(convert, tmp_path):
     data = bytearray(disk(tmp_path, "qcow2"))
     table = int.from_bytes(data[40:48], "big")
-    data[table : table + 8] = (1 << 63 | 3).to_bytes(8, "big")  # where its first table of clusters is: at no cluster's beginning
+    data[table : table + 8] = (1 << 63 | 1 << 9).to_bytes(8, "big")  # where its first table of clusters is: at no cluster's beginning
     cloud, me = convert()
     shown = imported(cloud, me, bytes(data), "qcow2")
     assert shown["status"] == "queued" and "could not be converted from qcow2 to raw" in shown["message"]
