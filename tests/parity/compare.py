@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 import typing as t
 from pathlib import Path
@@ -58,7 +59,13 @@ def differences(scene: str, theirs: list[dict[str, t.Any]], ours: list[dict[str,
 def _answers(theirs: dict[str, t.Any], ours: dict[str, t.Any]) -> t.Iterator[tuple[str, t.Any, t.Any]]:
     if theirs["status"] >= 500:
         return _differ({"status": theirs["status"]}, {"status": ours["status"]}, "")
-    return _differ(theirs, ours, "")
+    return _differ(_read(theirs), _read(ours), "")
+
+
+def _read(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """An answer with the characters of its page, however they are written in HTML."""
+    page = "html" in answer["headers"].get("content-type", "") and "body" in answer
+    return answer | {"body": html.unescape(answer["body"])} if page else answer
 
 
 def _differ(theirs: t.Any, ours: t.Any, at: str) -> t.Iterator[tuple[str, t.Any, t.Any]]:

@@ -12,48 +12,49 @@ from .normal import Normal
 from .scenes import Scene, Step, fill
 
 Send = t.Callable[..., httpx2.Response]
-"""`send(method, path, json=, content=, headers=)`, the path with its leading slash."""
+"""`send(method, path, json=, content=, headers=)`; the path begins with a slash, for identity, or is a whole address."""
 Asked = dict[str, t.Any]
 """A request's options, as `Send` takes them, with `method` and `path`."""
 
 
 @dataclasses.dataclass
 class Stage:
-    """What is there before a scene begins. names: what `$name` stands for. tokens: each actor's. close: takes it all away."""
+    """What is there before a scene begins. names: what `$name` stands for. tokens: each actor's. base: the address of the service.
+    sweep: takes away what a scene left. close: takes it all away."""
 
     names: dict[str, t.Any]
     tokens: dict[str, str | None]
+    base: str
     close: t.Callable[[], None]
+    sweep: t.Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass
 class Player:
-    """base: the address that the service's links begin with. signing: where a step's `by` is looked up."""
+    """asking: where a step's `by` is looked up."""
 
     send: Send
-    base: str
     stage: Stage
-    signing: t.Any = None
+    asking: t.Any
     made: list[str] = dataclasses.field(default_factory=list)
 
     def play(self, scene: Scene) -> list[dict[str, t.Any]]:
         """Ask everything of a scene; the answers, normalised."""
-        names = self.stage.names | {"url": self.base}
-        kept = Normal(self.base, names)
+        names = self.stage.names | {"url": self.stage.base}
         asked = [(step, self._ask(step, names)) for step in scene.steps]
-        return [{"request": step.line, **kept.answer(answer)} for step, answer in asked]
+        return [{"request": step.line, **Normal(self.stage.base, names, step.ordered).answer(answer)} for step, answer in asked]
 
     def _ask(self, step: Step, names: dict[str, t.Any]) -> httpx2.Response:
         names["actor"] = step.actor
         asked = self._request(step, names)
-        answer = self.send(asked.pop("method"), asked.pop("path"), **asked)
+        answer = self._send(asked.pop("method"), asked.pop("path"), **asked)
         for name, path in step.keep.items():
             found = _find(answer, path)
             if found is not None:
                 names[name] = found
         del names["actor"]
         if step.method in ("POST", "PUT") and answer.status_code == 201 and (link := _self(answer)):
-            self.made.append(link.removeprefix(self.base))
+            self.made.append(link.removeprefix(self.stage.base))
         return answer
 
     def clean(self) -> None:
@@ -62,8 +63,12 @@ class Player:
             path = self.made.pop()
             headers = {"X-Auth-Token": self.stage.tokens["admin"]}
             if "/domains/" in path:
-                self.send("PATCH", path, json={"domain": {"enabled": False}}, headers=headers)
-            self.send("DELETE", path, headers=headers)
+                self._send("PATCH", path, json={"domain": {"enabled": False}}, headers=headers)
+            self._send("DELETE", path, headers=headers)
+        self.stage.sweep()
+
+    def _send(self, method: str, path: str, **options: t.Any) -> httpx2.Response:
+        return self.send(method, self.stage.base + path, **options)
 
     def _request(self, step: Step, names: dict[str, t.Any]) -> Asked:
         token = names.get(step.actor.removeprefix("$")) if step.actor.startswith("$") else self.stage.tokens[step.actor]
@@ -71,10 +76,10 @@ class Player:
         asked: Asked = {"method": step.method, "path": fill(step.path, names), "headers": headers}
         if step.text is not None:
             asked["content"] = fill(step.text, names).encode()
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         elif step.body is not None:
             asked["json"] = fill(step.body, names)
-        return getattr(self.signing, step.by)(asked, names) if step.by else asked
+        return getattr(self.asking, step.by)(asked, names) if step.by else asked
 
 
 def _find(answer: httpx2.Response, path: str) -> t.Any:

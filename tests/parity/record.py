@@ -2,6 +2,8 @@
 
 Usage: PARITY_PASSWORD=... python tests/parity/record.py --url http://127.0.0.1:5000 identity [topic ...]
 
+The address is identity's, from whose catalog others have theirs.
+
 The password is the administrator's. What a scene made is deleted after it. Recording again gives the same bytes.
 """
 
@@ -31,18 +33,18 @@ ONCE = httpx2.Limits(max_keepalive_connections=0)
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True, help="where the service is, without a version")
+    parser.add_argument("--url", required=True, help="where identity is, without a version")
     parser.add_argument("service")
     parser.add_argument("topics", nargs="*")
     wanted = parser.parse_args()
-    stages, signing = (importlib.import_module(f"parity.{wanted.service}.{name}") for name in ("stage", "signing"))
+    stages, asking = (importlib.import_module(f"parity.{wanted.service}.{name}") for name in ("stage", "asking"))
     with httpx2.Client(base_url=wanted.url, timeout=60, trust_env=False, limits=ONCE) as client:
         send = functools.partial(_send, client)
         scenes = load(HERE / wanted.service / "scenes", stages.GROUPS, wanted.topics)
         for topic, of_topic in itertools.groupby(scenes, lambda scene: scene.topic):
-            stage = stages.build(send, os.environ["PARITY_PASSWORD"])
+            stage = stages.build(send, wanted.url, os.environ["PARITY_PASSWORD"])
             try:
-                answers = record(Player(send, wanted.url, stage, signing), of_topic)
+                answers = record(Player(send, stage, asking), of_topic)
             finally:
                 stage.close()
             (HERE / wanted.service / "recorded" / f"{topic}.json").write_text(_written(answers))

@@ -11,8 +11,8 @@ A file of a service's `scenes` folder is one topic: a mapping from a scene's tit
 
 `$name` stands for what the stage knows, what an earlier step of the scene kept, or `$actor`, who asks. `keep` takes from the
 answer's body by a dotted path, from a form (`form oauth_token`), or from a header (`header x-subject-token`).
-`headers` are sent besides; `text` is a body that is
-no JSON; `by` names a function of the service's `signing` module that makes the last changes to the request.
+`headers` are sent besides; `text` is a body that is no JSON; `ordered` says that the answer's lists are in an order that counts;
+`by` names a function of the service's `asking` module that makes the last changes to the request.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Step:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     keep: dict[str, str] = dataclasses.field(default_factory=dict)
     by: str | None = None
+    ordered: bool = False
 
     @property
     def line(self) -> str:

@@ -8,6 +8,7 @@ from ..kernel import ids
 from ..kernel.http import BadRequest, Forbidden, Request, TooLarge
 from . import policy
 from .protections import guard
+from .shapes import IMAGE, UUID, check
 
 BASE = ("id", "name", "owner", "status", "visibility", "protected", "os_hidden", "disk_format", "container_format", "min_disk",
         "min_ram", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")  # fmt: skip
@@ -17,9 +18,6 @@ RESERVED = ("location", "locations", "deleted", "deleted_at")
 RESERVED_PREFIX = "os_glance"
 MOST = 128
 """Properties, tags and members of an image."""
-DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop", "gpt")
-CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
-VISIBILITIES = ("community", "public", "private", "shared")
 INT_MAX = 2**31 - 1
 
 
@@ -28,8 +26,8 @@ def checked(name: str, value: t.Any) -> t.Any:
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     refuse_reserved(name)
-    check = _CHECKS.get(name, _property)
-    return check(name, value)
+    check({name: value}, IMAGE)
+    return _OWN.get(name, _plain if name in IMAGE["properties"] else _property)(name, value)
 
 
 def refuse_reserved(name: str) -> None:
@@ -40,12 +38,11 @@ def refuse_reserved(name: str) -> None:
 
 def new_values(request: Request, body: dict) -> dict[str, t.Any]:
     """The row of an image to be. Raises BadRequest, Forbidden."""
-    if not isinstance(body, dict):
-        raise BadRequest("Malformed request body: an object is expected.")
+    check(body, IMAGE)
     values: dict[str, t.Any] = {"properties": {}, "tags": []}
     for name, value in body.items():
         value = checked(name, value)
-        if name in _CHECKS:
+        if name in IMAGE["properties"]:
             values[name] = value
         else:
             values["properties"][name] = value
@@ -76,61 +73,36 @@ def may_become(request: Request, visibility: str, owner: str | None) -> None:
         request.enforce(policy.COMMUNITIZE, target)
 
 
-def _text(limit: int, *, nullable: bool = True) -> t.Callable[[str, t.Any], t.Any]:
-    def check(name: str, value: t.Any) -> t.Any:
-        if value is None and nullable:
-            return None
-        if not isinstance(value, str) or len(value) > limit or "\0" in value:
-            raise BadRequest(f"Invalid image data: {name} must be text of at most {limit} characters.")
-        return value
-
-    return check
-
-
-def _one_of(choices: tuple[str, ...], *, nullable: bool = True) -> t.Callable[[str, t.Any], t.Any]:
-    def check(name: str, value: t.Any) -> t.Any:
-        if (value is None and nullable) or value in choices:
-            return value
-        raise BadRequest(f"Invalid image data: {name} {value!r} is not one of {', '.join(choices)}.")
-
-    return check
-
-
-def _boolean(name: str, value: t.Any) -> bool:
-    if not isinstance(value, bool):
-        raise BadRequest(f"Invalid image data: {name} must be true or false.")
+def _plain(name: str, value: t.Any) -> t.Any:
     return value
 
 
-def _amount(name: str, value: t.Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= INT_MAX:
-        raise BadRequest(f"Invalid image data: {name} must be a number from 0 to {INT_MAX}.")
+def _amount(name: str, value: int) -> int:
+    if value < 0:
+        raise BadRequest(f"Invalid value '{value}' for parameter '{name}': Cannot be a negative value")
+    if value > INT_MAX:
+        raise BadRequest(f"'{name}' value out of range, must not exceed {INT_MAX}.")
+    return int(value)
+
+
+def _id(name: str, value: str) -> str:
+    if not ids.is_uuid(value) or "-" not in value:
+        raise BadRequest(f"Provided object does not match schema 'image': {value!r} does not match '{UUID}' (instance['id'])")
     return value
 
 
-def _id(name: str, value: t.Any) -> str:
-    if not ids.is_uuid(value):
-        raise BadRequest("Invalid image data: id must be a UUID.")
-    return value
-
-
-def _tags(name: str, value: t.Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(tag, str) and len(tag) <= 255 for tag in value):
-        raise BadRequest("Invalid image data: tags must be texts of at most 255 characters.")
+def _tags(name: str, value: list[str]) -> list[str]:
     limited("tags", len(value))
     return sorted(set(value))
 
 
-def _property(name: str, value: t.Any) -> str:
-    if len(name) > 255 or "\0" in name:
-        raise BadRequest("Invalid image data: a property's name has at most 255 characters.")
-    if not isinstance(value, str) or len(value) > 65535 or "\0" in value:
+def _property(name: str, value: str) -> str:
+    if len(name) > 255:
+        raise BadRequest("Custom property should not be greater than 255 characters.")
+    if len(value) > 65535:
         raise BadRequest(f"Invalid image data: property {name} must be text of at most 65535 characters.")
     return value
 
 
-_CHECKS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
-    "id": _id, "name": _text(255), "owner": _text(255), "visibility": _one_of(VISIBILITIES, nullable=False), "protected": _boolean,
-    "os_hidden": _boolean, "disk_format": _one_of(DISK_FORMATS), "container_format": _one_of(CONTAINER_FORMATS),
-    "min_disk": _amount, "min_ram": _amount, "tags": _tags,
-}  # fmt: skip
+_OWN: dict[str, t.Callable[[str, t.Any], t.Any]] = {"id": _id, "min_disk": _amount, "min_ram": _amount, "tags": _tags}
+"""What the schema does not say of values."""

@@ -129,8 +129,8 @@ def _begin(tx: Tx, request: Request, id: str, store: str, size: int | None) -> t
     quota.enforce(tx, request.runtime.config, row.owner, image_size_total=(size or 0) // quota.MIB)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
-    if not row.disk_format or not row.container_format:
-        raise BadRequest("Invalid image data: disk_format and container_format must be set before data is uploaded.")
+    if missing := [name for name in ("disk_format", "container_format") if not getattr(row, name)]:
+        raise BadRequest(f"{'Properties' if missing[1:] else 'Property'} {', '.join(missing)} must be set prior to saving data.")
     tx.update(images, id, status="saving", announced=size)
     quota.enforce(tx, request.runtime.config, row.owner, image_count_uploading=0)
     return row, locations.begin(tx, id, store)

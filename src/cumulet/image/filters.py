@@ -14,58 +14,85 @@ COMPARE: dict[str, t.Callable[[t.Any, t.Any], sa.ColumnElement[bool]]] = {
     "gt": lambda c, v: c > v, "gte": lambda c, v: c >= v, "lt": lambda c, v: c < v, "lte": lambda c, v: c <= v,
     "eq": lambda c, v: c == v, "neq": lambda c, v: c != v,
 }  # fmt: skip
+INT64_MAX = 2**63 - 1
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
-_LISTED = re.compile(r'"((?:[^"\\]|\\.)*)"(?:,|$)|([^",]*)(?:,|$)')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def text(column: sa.Column, value: str) -> sa.ColumnElement[bool]:
     """`x`, `eq:x`, or `in:x,"y, z"` for one of several. Raises BadRequest for an operator that texts do not have."""
-    operator, _, rest = value.partition(":")
+    operator, colon, rest = value.partition(":")
+    if not colon:
+        return column == value
     if operator == "in":
         return column.in_(_listed(rest))
-    if operator in COMPARE.keys() - {"eq"}:
+    if operator != "eq":
         raise BadRequest(f"Unable to filter by unknown operator '{operator}'.")
-    return column == (rest if operator == "eq" else value)
+    return column == rest
 
 
 def moment(column: sa.Column, value: str) -> sa.ColumnElement[bool]:
     """A time, alone or after an operator: `gt:2026-01-31T12:00:00Z`. Raises BadRequest for what is none."""
-    operator, _, rest = value.partition(":") if value.partition(":")[0] in COMPARE else ("eq", "", value)
+    operator, colon, rest = value.partition(":")
+    if colon and operator.isalpha() and operator != "in":
+        if operator not in COMPARE:
+            raise BadRequest("Unable to filter on a unknown operator.")
+    else:
+        operator, rest = "eq", value
     try:
         return COMPARE[operator](column, clock.parse(rest))
     except (ValueError, OverflowError):
         raise BadRequest(f'Bad "{column.name}" query filter format. Use ISO 8601 DateTime notation.') from None
 
 
+def amount(value: str) -> int:
+    """Bytes that a size is to be above or below. Raises BadRequest."""
+    if not re.fullmatch(r"-?[0-9]+", value):
+        raise BadRequest("Unable to filter on a range with a non-numeric value.")
+    return max(-1, min(int(value[:20]), INT64_MAX))
+
+
 def flag(name: str, value: str) -> bool:
     """Raises BadRequest for what is neither true nor false."""
-    if value.lower() not in ("true", "false"):
+    if value not in ("true", "false"):
         raise BadRequest(f"Invalid value '{value}' for '{name}' filter. Valid values are 'true' or 'false'.")
-    return value.lower() == "true"
+    return value == "true"
 
 
 def order(sort: str | None, keys: list[str], directions: list[str]) -> list[tuple[str, str]]:
     """Both ways of saying it: `sort=name:asc,size` or `sort_key=name&sort_dir=asc`. Raises BadRequest."""
-    if sort and (keys or directions):
+    if sort is not None and (keys or directions):
         raise BadRequest("Old and new sorting syntax cannot be combined")
-    if sort:
+    if sort is not None:
         pairs = [entry.strip().partition(":") for entry in sort.split(",")]
         keys, directions = [key for key, _, _ in pairs], [direction or "desc" for _, _, direction in pairs]
     keys = keys or ["created_at"]
     if len(directions) > 1 and len(directions) != len(keys):
         raise BadRequest("Number of sort dirs does not match the number of sort keys")
-    if unknown := next((key for key in keys if key not in SORT_KEYS), None):
-        raise BadRequest(f"Invalid sort key: {unknown}. It must be one of the following: {', '.join(SORT_KEYS)}.")
+    for key in keys:
+        if key not in SORT_KEYS:
+            raise BadRequest(f"Invalid sort key: {key}. It must be one of the following: {', '.join(SORT_KEYS)}.")
+    for direction in directions:
+        if direction not in ("asc", "desc"):
+            raise BadRequest(f"Invalid sort direction: {direction}")
     return list(zip(keys, directions * len(keys) if len(directions) == 1 else directions or ["desc"] * len(keys), strict=True))
 
 
 def _listed(value: str) -> list[str]:
-    """Values between commas; what has commas itself is in quotes, and a quote in those behind a backslash."""
-    found, at = [], 0
-    while at < len(value):
-        match = _LISTED.match(value, at)
-        if match is None:
-            raise BadRequest(f"Invalid filter value {value}. Its quotation marks do not go with its commas.")
-        found.append(match[2] if match[1] is None else re.sub(r"\\(.)", r"\1", match[1]))
-        at = match.end()
+    """Values between commas; what has commas itself is in quotes, and a quote in those behind a backslash. Raises BadRequest."""
+    found, rest = [], value
+    while rest:
+        if rest.startswith('"'):
+            quoted = _QUOTED.match(rest)
+            if quoted is None:
+                raise BadRequest(f"Invalid filter value {value}. The quote is not closed.")
+            item, rest = re.sub(r"\\(.)", r"\1", quoted[1]), rest[quoted.end() :]
+            if rest and not rest.startswith(","):
+                raise BadRequest(f"Invalid filter value {value}. There is no comma after closing quotation mark.")
+            rest = rest[1:]
+        else:
+            item, _, rest = rest.partition(",")
+            if '"' in item:
+                raise BadRequest(f"Invalid filter value {value}. There is no comma before opening quotation mark.")
+        found.append(item)
     return found or [""]

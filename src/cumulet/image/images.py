@@ -15,6 +15,7 @@ from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, 
 from ..kernel.runtime import Runtime
 from . import api, filters, formats, locations, policy, signatures, tasks
 from .attributes import BASE, new_values
+from .paging import amount
 from .protections import Guard, guard
 from .stores.registry import stores
 from .whereabouts import whereabouts
@@ -75,17 +76,25 @@ class ImageQuery(Query):
     checksum: str | None = None
     os_hash_algo: str | None = None
     os_hash_value: str | None = None
-    size_min: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
-    size_max: t.Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    size: int | None = None
+    virtual_size: int | None = None
+    min_disk: int | None = None
+    min_ram: int | None = None
+    size_min: str | None = None
+    size_max: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
     tag: list[str] = []
     sort_key: list[str] = []
     sort_dir: list[str] = []
     sort: str | None = None
-    limit: t.Annotated[int, msgspec.Meta(ge=0)] | None = None
+    limit: str | None = None
     marker: str | None = None
+    changes_since: str | None = msgspec.field(default=None, name="changes-since")
 
+
+NOT_FOUND = "Image {id} not found."
+UNDELETED = "Failed to find image {id} to delete"
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +119,9 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     """List the images that the caller may see."""
     statement = sa.select(images).where(*_clauses(request, query))
     order = filters.order(query.sort, query.sort_key, query.sort_dir)
-    limit = 25 if query.limit is None else query.limit
+    limit = 25 if query.limit is None else amount(query.limit)
+    if query.marker is not None:
+        _check_marker(tx, request, query.marker)
     rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
     where, seen = whereabouts(tx, request, rows), guard(request)
     return Page([view(row, seen) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
@@ -130,10 +141,10 @@ def show(tx: Tx, request: Request, id: str) -> dict:
 
 
 @api.op("DELETE", "/images/{id}", policy=policy.DELETE, status=204, errors=(403, 404, 409),
-        target=lambda tx, request, id: policy.against(request, visible(tx, request, id)))  # fmt: skip
+        target=lambda tx, request, id: policy.against(request, visible(tx, request, id, UNDELETED)))  # fmt: skip
 def delete(tx: Tx, request: Request, id: str) -> None:
     """Delete an image and its data."""
-    row = visible(tx, request, id)
+    row = visible(tx, request, id, UNDELETED)
     if row.protected:
         raise Forbidden(f"Image {id} is protected and cannot be deleted.")
     tasks.give_up(tx, request.runtime.config, id)
@@ -218,11 +229,11 @@ def add(tx: Tx, **values: t.Any) -> Row:
     return tx.insert(images, created_at=now, updated_at=now, **plain | values)
 
 
-def visible(tx: Tx, request: Request, id: str) -> Row:
-    """The image, where the caller may see it. Raises NotFound."""
+def visible(tx: Tx, request: Request, id: str, missing: str = "No image found with ID {id}") -> Row:
+    """The image, where the caller may see it. Raises NotFound, worded by `missing`."""
     row = tx.get(images, id=id)
     if row is None or not _may_see(tx, request.context, row):
-        raise NotFound(f"No image found with ID {id}")
+        raise NotFound(missing.format(id=id))
     return row
 
 
@@ -270,24 +281,29 @@ def _new_target(request: Request) -> dict:
 
 def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
     c = images.c
+    if query.changes_since is not None:
+        raise BadRequest('The "changes-since" filter is no longer available on v2.')
     yield _scope(request, query)
     for name in ("id", "status", "name", "disk_format", "container_format", "owner", "checksum", "os_hash_algo", "os_hash_value"):
         if (value := getattr(query, name)) is not None:
             yield filters.text(c[name], value)
     if query.protected is not None:
         yield c.protected == filters.flag("protected", query.protected)
-    yield c.os_hidden == filters.flag("os_hidden", query.os_hidden or "false")
+    yield c.os_hidden == filters.flag("os_hidden", (query.os_hidden or "false").lower())
+    for name in ("size", "virtual_size", "min_disk", "min_ram"):
+        if (value := getattr(query, name)) is not None:
+            yield c[name] == value
     if query.size_min is not None:
-        yield c.size >= query.size_min
+        yield c.size >= filters.amount(query.size_min)
     if query.size_max is not None:
-        yield c.size <= query.size_max
+        yield c.size <= filters.amount(query.size_max)
     for name in ("created_at", "updated_at"):
         if (value := getattr(query, name)) is not None:
             yield filters.moment(c[name], value)
     embedded = request.runtime.db.embedded
     for tag in query.tag:
         yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, c.tags, value=tag)
-    known, seen = set(ImageQuery.__struct_fields__), guard(request)
+    known, seen = set(ImageQuery.__struct_encode_fields__), guard(request)
     for key, value in request.query:
         if key not in known and not seen.allows("read", key):
             yield sa.false()
@@ -301,10 +317,18 @@ def _any(each: t.Any, column: sa.Column, **wanted: str) -> sa.ColumnElement[bool
     return sa.select(sa.literal(1)).select_from(entries).where(*(entries.c[k] == v for k, v in wanted.items())).correlate(images).exists()
 
 
+def _check_marker(tx: Tx, request: Request, marker: str) -> None:
+    """Raise BadRequest for one that is no image which the caller may see."""
+    try:
+        visible(tx, request, marker)
+    except NotFound as error:
+        raise BadRequest(error.message) from None
+
+
 def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
     """What the caller may list: one's own, public ones, and those shared with one's project and accepted."""
     c, me = images.c, request.context.project_id
-    status = query.member_status or "accepted"
+    status = "accepted" if query.member_status is None else query.member_status
     if status not in ("pending", "accepted", "rejected", "all"):
         raise BadRequest(f"Invalid status: {status}")
     shared = sa.select(members.c.image_id).where(members.c.member_id == me, *([] if status == "all" else [members.c.status == status]))
@@ -320,6 +344,6 @@ def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
             return sa.true() if request.context.is_admin else sa.or_(mine, c.visibility.in_(("public", "community")), with_me)
         case None:
             if request.context.is_admin:
-                return sa.true() if query.owner or query.id else sa.or_(c.visibility != "community", mine)
+                return sa.or_(c.visibility != "community", mine)
             return sa.or_(mine, c.visibility == "public", with_me)
     raise BadRequest(f"Invalid visibility value: {query.visibility}; it is one of all, community, private, public, shared.")

@@ -30,7 +30,7 @@ UPLOADING = "image_count_uploading"
 MIB = 1 << 20
 
 
-@api.op("GET", "/info/usage", policy=policy.GET_ALL)
+@api.op("GET", "/info/usage", policy=policy.ANYONE)
 def usage(tx: Tx, request: Request) -> dict:
     """What the caller's project has of all that is limited, and how much it may have."""
     return {"usage": {

@@ -4,5 +4,5 @@ from ..kernel.http import Api, ImageDialect
 
 api = Api(
     "image", prefix="/image", base="/v2", dialect=ImageDialect(),
-    forbidden="You are not authorized to complete {rule} action.",
+    forbidden="You are not authorized to complete {rule} action.", scopes=("project",),
 )  # fmt: skip

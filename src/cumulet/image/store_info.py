@@ -33,7 +33,7 @@ class StoreInfos(View):
     stores: list[StoreInfo]
 
 
-@api.op("GET", "/info/stores", policy=policy.GET_ALL)
+@api.op("GET", "/info/stores", policy=policy.ANYONE)
 async def index(request: Request) -> StoreInfos:
     """List the stores that images can be in."""
     return StoreInfos(stores=[_info(request, id) for id in stores(request.runtime).tables])

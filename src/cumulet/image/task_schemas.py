@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..kernel.http import Request
 from . import api
-from .policy import GET_ALL
+from .policy import ANYONE
 from .tasks import STATUSES, TYPES
 
 UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
@@ -31,13 +31,13 @@ def _task() -> dict:
     }}  # fmt: skip
 
 
-@api.op("GET", "/schemas/task", policy=GET_ALL)
+@api.op("GET", "/schemas/task", policy=ANYONE)
 async def task(request: Request) -> dict:
     """The schema of a task."""
     return _task()
 
 
-@api.op("GET", "/schemas/tasks", policy=GET_ALL)
+@api.op("GET", "/schemas/tasks", policy=ANYONE)
 async def tasks(request: Request) -> dict:
     """The schema of a list of tasks."""
     one = {"name": "task", "properties": {name: of for name, of in _task()["properties"].items() if name not in WHOLE}}

@@ -14,7 +14,10 @@ from .protections import guard
 from .whereabouts import whereabouts
 
 MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
-_POINTER = re.compile(r"/((?:[^/~]|~[01])+)")
+VERBS = ("add", "replace", "remove")
+OLDEST = MEDIA[1]
+"""In which an operation's verb is a member of its own, whose value is the path."""
+_ESCAPE = re.compile(r"~(?![01])")
 
 
 def _target(tx: Tx, request: Request, id: str) -> dict:
@@ -22,12 +25,14 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
 
 
 @api.op("PATCH", "/images/{id}", policy=policy.MODIFY, target=_target, errors=(403, 404, 409, 413), media=MEDIA)
-def update(tx: Tx, request: Request, id: str, body: list) -> dict:
+def update(tx: Tx, request: Request, id: str, body: list | dict) -> dict:
     """Change an image's attributes and properties, by a list of operations; all of them happen or none."""
+    if not isinstance(body, list):
+        raise BadRequest("Request body must be a JSON array of operation objects.")
     row = visible(tx, request, id)
     patch = _Patch(request, row)
     for operation in body:
-        patch.apply(*_parts(operation))
+        patch.apply(*_parts(operation, old=request.media == OLDEST))
     limited("properties", len(patch.properties))
     if patch.values:
         tx.update(images, id, **patch.values)
@@ -65,6 +70,7 @@ class _Patch:
     def apply(self, op: str, name: str, value: t.Any) -> None:
         if name in READ_ONLY or name == "id":
             raise Forbidden(f"Attribute '{name}' is read-only.")
+        refuse_reserved(name)
         if op == "remove":
             refuse_reserved(name)
             self._remove(name)
@@ -78,11 +84,11 @@ class _Patch:
             self._keep_properties()
 
     def _set(self, name: str, value: t.Any) -> None:
-        if name in ("disk_format", "container_format") and self.row.status != "queued" and value != getattr(self.row, name):
+        if name in ("disk_format", "container_format") and self.row.status != "queued":
             raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
         if name == "visibility" and value != self.row.visibility:
             may_become(self.request, value, self.row.owner)
-        if name == "owner" and value != self.row.owner and not self.request.context.is_admin:
+        if name == "owner" and not self.request.context.is_admin:
             raise Forbidden("You are not permitted to modify 'owner' on this image.")
         self.values[name] = value
 
@@ -102,18 +108,48 @@ class _Patch:
         self.values["properties"] = {name: row[name] for name in row if not self.guard.allows("read", name)} | self.properties
 
 
-def _parts(operation: t.Any) -> tuple[str, str, t.Any]:
+def _parts(operation: t.Any, *, old: bool) -> tuple[str, str, t.Any]:
     """An operation's verb, attribute and value. Raises BadRequest."""
     if not isinstance(operation, dict):
         raise BadRequest("Operations must be JSON objects.")
-    verbs = [verb for verb in ("add", "replace", "remove") if verb in operation]
-    op = operation.get("op") or (verbs[0] if len(verbs) == 1 else None)
-    path = operation.get("path") if "op" in operation else operation.get(op or "")
-    if op not in ("add", "replace", "remove"):
-        raise BadRequest('Operation objects must contain exactly one member named "add", "remove", or "replace", or an "op" of these.')
-    pointer = _POINTER.fullmatch(path) if isinstance(path, str) else None
-    if pointer is None:
-        raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
+    op, path = _old(operation) if old else _new(operation)
+    name = _name(path)
     if op != "remove" and "value" not in operation:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return op, pointer[1].replace("~1", "/").replace("~0", "~"), operation.get("value")
+    return op, name, operation.get("value")
+
+
+def _old(operation: dict) -> tuple[str, t.Any]:
+    verbs = [verb for verb in VERBS if verb in operation]
+    if len(verbs) > 1:
+        raise BadRequest('Operation objects must contain only one member named "add", "remove", or "replace".')
+    if not verbs:
+        raise BadRequest('Operation objects must contain exactly one member named "add", "remove", or "replace".')
+    return verbs[0], operation[verbs[0]]
+
+
+def _new(operation: dict) -> tuple[str, t.Any]:
+    op = operation.get("op")
+    if op is None:
+        raise BadRequest("Unable to find `op` in JSON Schema change. It must be one of the following: add, remove, replace.")
+    if op not in VERBS:
+        raise BadRequest(f"Invalid operation: `{op}`. It must be one of the following: add, remove, replace.")
+    if operation.get("path") is None:
+        raise BadRequest("Unable to find 'path' in JSON Schema change")
+    return op, operation["path"]
+
+
+def _name(path: t.Any) -> str:
+    """What a JSON pointer (RFC 6901) to a member of an image names. Raises BadRequest."""
+    if not isinstance(path, str):
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
+    if not path.startswith("/"):
+        raise BadRequest(f'Pointer `{path}` does not start with "/".')
+    if path.endswith("/") and path != "/":
+        raise BadRequest(f'Pointer `{path}` end with "/".')
+    if _ESCAPE.search(path):
+        raise BadRequest(f'Pointer `{path}` contains "~" not part of a recognized escape sequence.')
+    name = path[1:]
+    if "/" in name:
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
+    return name.replace("~1", "/").replace("~0", "~")

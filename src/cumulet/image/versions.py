@@ -5,7 +5,26 @@ from __future__ import annotations
 from ..kernel.http import Request, View
 from . import api
 
-MINORS = ("2.17", "2.16", "2.15", "2.14", "2.13", "2.12", "2.11", "2.10", "2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+MINORS = (
+    "2.17",
+    "2.16",
+    "2.15",
+    "2.14",
+    "2.13",
+    "2.12",
+    "2.11",
+    "2.10",
+    "2.9",
+    "2.8",
+    "2.7",
+    "2.6",
+    "2.5",
+    "2.4",
+    "2.3",
+    "2.2",
+    "2.1",
+    "2.0",
+)
 
 
 class Version(View):
@@ -28,6 +47,12 @@ def _versions(request: Request) -> Versions:
 @api.op("GET", "", policy=None, status=300)
 async def discover(request: Request) -> Versions:
     """List the API's versions, as a choice."""
+    return _versions(request)
+
+
+@api.op("GET", "/versions", policy=None)
+async def list_versions(request: Request) -> Versions:
+    """List the API's versions."""
     return _versions(request)
 
 

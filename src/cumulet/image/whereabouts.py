@@ -13,7 +13,7 @@ from .stores.registry import Stores, stores
 def whereabouts(tx: Tx, request: Request, rows: t.Sequence[Row]) -> dict[str, dict[str, t.Any]]:
     """By image, the attributes `stores`, and, where the settings say so, `locations` and `direct_url`."""
     there, config = stores(request.runtime), request.runtime.config
-    may = {row.id for row in rows if request.allows(policy.GET_LOCATION, policy.against(request, row))}
+    may = {row.id for row in rows if request.allows(policy.GET_LOCATION, policy.facts(request, row))}
     found = locations.of_many(tx, may)
     told: dict[str, dict[str, t.Any]] = {}
     for row in rows:

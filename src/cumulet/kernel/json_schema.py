@@ -18,7 +18,7 @@ class Wrong(t.NamedTuple):
     at: At
 
 
-TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "boolean": bool}
+TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
 def errors(value: t.Any, schema: Json, at: At = (), whole: Json | None = None) -> t.Iterator[Wrong]:
@@ -50,8 +50,9 @@ def told(value: t.Any) -> str:
 
 def _plain_errors(value: t.Any, schema: Json) -> t.Iterator[str]:
     """What is wrong with a value itself."""
-    if "type" in schema and not _is(value, schema["type"]):
-        yield f"{told(value)} is not of type {schema['type']!r}"
+    kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
+    if kinds and not any(_is(value, kind) for kind in kinds):
+        yield f"{told(value)} is not of type {', '.join(map(repr, kinds))}"
     if "enum" in schema and value not in schema["enum"]:
         yield f"{told(value)} is not one of {schema['enum']!r}"
     if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):

@@ -132,8 +132,12 @@ def test_patch(me, image):
     assert changed["name"] == "ñ" and changed["a/b"] == "1" and "os" not in changed
     assert patch(me, image, {"op": "replace", "path": "/nothing", "value": "1"}).status_code == 409
     assert patch(me, image, {"op": "replace", "path": "/status", "value": "active"}).status_code == 403
-    assert patch(me, image, {"replace": "/name", "value": "old form"}, {"remove": "/a~1b"}).json()["name"] == "old form"
-    for path in ("name", "", "/", "/name/", "/a/b", "//name", "/a~", "/a~2", 5, None):
+    old = {"headers": {"Content-Type": "application/openstack-images-v2.0-json-patch"}}
+    oldest = me.patch(f"/images/{image}", [{"replace": "/name", "value": "old form"}, {"remove": "/a~1b"}], **old)
+    assert oldest.json()["name"] == "old form" and "a/b" not in oldest.json()
+    for bad in ({"op": "add", "path": "/a", "value": "1"}, {"add": "/a", "remove": "/b", "value": "1"}, {"move": "/a"}, {"add": "/a"}):
+        assert me.patch(f"/images/{image}", [bad], **old).status_code == 400, bad
+    for path in ("name", "", "/name/", "/a/b", "//name", "/a~", "/a~2", 5, None):
         assert patch(me, image, {"op": "add", "path": path, "value": "x"}).status_code == 400, path
     for bad in ({"op": "move", "path": "/name"}, {"add": "/a", "remove": "/b", "value": "1"}, {"op": "add", "path": "/a"}, "x", {}):
         assert patch(me, image, bad).status_code == 400, bad
@@ -187,7 +191,7 @@ def test_filters(me):
         ({"disk_format": "in:raw,qcow2"}, {one, two}), ({"id": f"in:{one},{two}"}, {one, two}), ({"status": "in:"}, set()),
         ({"tag": "T"}, {one}), ({"tag": "t"}, {two}), ({"tag": ","}, set()), ({"tag": "x,y"}, {one}), ({"tag": ["t", "u"]}, {two}),
         ({"tag": ["t", "T"]}, set()), ({"tag": '"'}, set()), ({'q"': "1"}, {one}), ({"k": "v'"}, {one}), ({"k.l": "2"}, {two}),
-        ({"k": "%"}, set()), ({"$": "1"}, set()), ({"name": "no:operator"}, set()), ({"protected": "true"}, {one}), ({"protected": "False"}, {two}),
+        ({"k": "%"}, set()), ({"$": "1"}, set()), ({"protected": "true"}, {one}), ({"protected": "false"}, {two}),
         ({"os_hidden": "true"}, {hidden}), ({"os_hash_value": "0"}, set()), ({"updated_at": f"gte:{when}"}, {one, two}),
         ({"updated_at": "lt:2001-01-01T00:00:00Z"}, set()), ({"created_at": f"gte:{when}"}, {one, two}),
     ):  # fmt: skip
@@ -196,7 +200,7 @@ def test_filters(me):
         {"name": 'in:"a'}, {"name": 'in:a"b"'}, {"name": "neq:a"}, {"status": "gt:a"}, {"protected": "perhaps"}, {"os_hidden": "1"},
         {"created_at": "gt:0001-01-01T00:00:00+23:59"}, {"updated_at": "soon"}, {"visibility": "odd"}, {"member_status": "odd"},
         {"sort_key": "tags"}, {"sort_key": "upload_seen"}, {"sort": "properties:asc"}, {"sort": "name:up"}, {"sort": "name", "sort_key": "id"},
-        {"sort_key": ["name", "id", "size"], "sort_dir": ["asc", "desc"]}, {"size_min": "x"},
+        {"sort_key": ["name", "id", "size"], "sort_dir": ["asc", "desc"]}, {"size_min": "x"}, {"name": "no:operator"}, {"protected": "True"},
     ):  # fmt: skip
         assert me.get("/images", params=query).status_code == 400, query
 

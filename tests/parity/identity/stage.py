@@ -17,8 +17,8 @@ GROUPS = {"all": [*SYSTEM, *DOMAIN, *PROJECT, "unscoped", "nobody", "forged"], "
 """What stands for several actors. `unscoped` has no role; `nobody` sends no token; `forged` sends one that nobody issued."""
 
 
-class _Builder:
-    """Builds as the administrator; every failure is an error."""
+class Builder:
+    """Builds as the user `admin` with this password; every failure is an error."""
 
     def __init__(self, send: Send, password: str):
         self.send = send
@@ -39,9 +39,13 @@ class _Builder:
         return self("POST", f"/{kind}s", {kind: values})[kind]["id"]
 
 
-def build(send: Send, password: str) -> Stage:
+def build(send: Send, base: str, password: str) -> Stage:
     """Make the stage, as the user `admin` with this password."""
-    admin = _Builder(send, password)
+    return people(Builder(send, password), base)
+
+
+def people(admin: Builder, base: str) -> Stage:
+    """The stage of a service at this address."""
     run = secrets.token_hex(4)
     names: dict[str, t.Any] = {"run": run, "password": PASSWORD} | _texts() | _times()
     names |= {f"role_{role}": admin("GET", f"/roles?name={role}")["roles"][0]["id"] for role in ROLES}
@@ -56,10 +60,10 @@ def build(send: Send, password: str) -> Stage:
         tokens[f"project-{role}"] = admin.login(login, {"project": {"id": names["project"]}})
         tokens[f"system-{role}"] = admin.login(login, {"system": {"all": True}})
     tokens["unscoped"] = admin.login({"id": _user(admin, names, "none"), "password": PASSWORD})
-    return Stage(names, tokens, lambda: _close(admin, domain, far))
+    return Stage(names, tokens, base, lambda: _close(admin, domain, far))
 
 
-def _domains(admin: _Builder, names: dict[str, t.Any]) -> tuple[str, str]:
+def _domains(admin: Builder, names: dict[str, t.Any]) -> tuple[str, str]:
     """A domain with two projects, of which the second is nobody's, and another domain with one."""
     run = names["run"]
     names["domain"] = admin.make("domain", name=f"parity-{run}")
@@ -70,7 +74,7 @@ def _domains(admin: _Builder, names: dict[str, t.Any]) -> tuple[str, str]:
     return "domain", "far_domain"
 
 
-def _user(admin: _Builder, names: dict[str, t.Any], role: str) -> str:
+def _user(admin: Builder, names: dict[str, t.Any], role: str) -> str:
     names[f"user_{role}"] = admin.make("user", name=f"the-{role}", domain_id=names["domain"], password=PASSWORD)
     return names[f"user_{role}"]
 
@@ -85,7 +89,7 @@ def _times() -> dict[str, str]:
     return {name: f"{now + datetime.timedelta(days=by):%Y-%m-%dT%H:%M:%S.000000Z}" for name, by in days.items()}
 
 
-def _close(admin: _Builder, *domains: str) -> None:
+def _close(admin: Builder, *domains: str) -> None:
     for domain in domains:
         admin("PATCH", f"/domains/{domain}", {"domain": {"enabled": False}})
         admin("DELETE", f"/domains/{domain}")

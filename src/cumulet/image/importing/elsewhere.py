@@ -10,8 +10,8 @@ from ... import identity
 from ...kernel.db import Tx
 from ...kernel.sealing import Unsealable
 from ...kernel.work import Saga, StepFailed
-from ..attributes import CONTAINER_FORMATS, DISK_FORMATS
 from ..images import images
+from ..shapes import CONTAINER_FORMATS, DISK_FORMATS
 from ..stores.registry import STAGING
 from . import copies, tokens, web
 

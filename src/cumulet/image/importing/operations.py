@@ -71,7 +71,7 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
     return policy.against(request, visible(tx, request, id))
 
 
-@api.op("GET", "/info/import", policy=policy.GET_ALL)
+@api.op("GET", "/info/import", policy=policy.ANYONE)
 async def info(request: Request) -> ImportInfo:
     """Say in which ways images can be imported."""
     methods = request.runtime.config.image_import.methods

@@ -8,11 +8,10 @@ from typing import ClassVar  # by this name: msgspec reads it from the text of t
 import msgspec
 
 from ...kernel.http import UNSET, BadRequest, Body, Forbidden, UnsetType
-from ...kernel.json_schema import Json, worst
+from ...kernel.json_schema import Json
+from ..shapes import check
 from . import schemas
 
-TOLD = 1000
-"""The most characters of what is said of a wrong body: it may have any number of names."""
 Name = t.Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Short = t.Annotated[str, msgspec.Meta(max_length=80)]
 Number = t.Union[int, t.Annotated[float, msgspec.Meta(ge=-(2.0**62), le=2.0**62)]]  # noqa: UP007
@@ -34,13 +33,6 @@ class Checked(Body):
         if name := next((name for name in cls.READ_ONLY if name in data), None):
             raise Forbidden(f"Attribute '{name}' is read-only.")
         check(data, cls.SCHEMA)
-
-
-def check(value: t.Any, schema: Json) -> None:
-    """Raise BadRequest for what does not match a schema."""
-    if wrong := worst(value, schema):
-        where = f" (instance{''.join(f'[{step!r}]' for step in wrong.at)})" if wrong.at else ""
-        raise BadRequest(f"Provided object does not match schema '{schema['name']}': {wrong.message[:TOLD]}{where}")
 
 
 Given = t.TypeVar("Given")

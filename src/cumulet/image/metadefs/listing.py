@@ -11,13 +11,3 @@ def check_listing(sort_dir: str | None, visibility: str | None, visibilities: tu
         raise BadRequest(f"Invalid sort direction: {sort_dir}")
     if visibility and visibility not in visibilities:
         raise BadRequest(f"Invalid visibility value: {visibility}")
-
-
-def amount(limit: str) -> int:
-    """The most that a page is to have. Raises BadRequest."""
-    digits = limit.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal()):
-        raise BadRequest("limit param must be an integer")
-    if digits != limit:
-        raise BadRequest("limit param must be positive")
-    return int(digits[:10])

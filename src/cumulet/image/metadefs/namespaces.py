@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, Conflict, Page, Query, Reply, Request, UnsetType, View, paged
 from .. import api
+from ..paging import amount
 from . import objects, policy, properties, resource_types, tags
 from .answers import link, moments, told
 from .bodies import NamespaceBody, given
-from .listing import amount, check_listing
+from .listing import check_listing
 from .tables import ASSOCIATION_TAKEN, OBJECT_TAKEN, PROPERTY_TAKEN, TAG_TAKEN, add, associations, namespaces
 from .tables import objects as object_table
 from .tables import properties as property_table
 from .tables import tags as tag_table
 
-MISSING = "Metadata definition namespace={name} was not found."
 DEFAULT_LIMIT = 25
 """Namespaces of a page where nobody asks for more."""
 
@@ -66,7 +66,7 @@ PATH = "/metadefs/namespaces"
 ONE = PATH + "/{namespace}"
 
 
-@api.op("POST", PATH, policy=policy.ADD_NAMESPACE, status=201, errors=(403, 409))
+@api.op("POST", PATH, policy=policy.ADD_NAMESPACE, target=policy.reading, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, body: NamespaceBody) -> Reply[Namespace]:
     """Create a namespace with all that it is to have."""
     _allowed_within(request, body)
@@ -77,12 +77,12 @@ def create(tx: Tx, request: Request, body: NamespaceBody) -> Reply[Namespace]:
     return Reply(detailed(tx, row), headers={"Location": f"{request.base}{link(row.namespace)}"})
 
 
-@api.op("GET", PATH, policy=policy.GET_NAMESPACES, reply="namespaces", errors=(403, 404))
+@api.op("GET", PATH, policy=policy.GET_NAMESPACES, target=policy.reading, reply="namespaces", errors=(403, 404))
 def index(tx: Tx, request: Request, query: NamespacesQuery) -> Page[Namespace]:
     """List the namespaces that the caller may see."""
     request.enforce(policy.LIST_TYPES)
     check_listing(query.sort_dir, query.visibility, ("public", "private"))
-    marker = None if query.marker is None else policy.visible(tx, request, query.marker, MISSING)
+    marker = None if query.marker is None else policy.visible(tx, request, query.marker, policy.MISSING)
     keys = dict.fromkeys((query.sort_key, "created_at"))
     rows, following = paged(
         tx, sa.select(namespaces).where(*_clauses(request, query)), namespaces, order=[(key, query.sort_dir or "desc") for key in keys],
@@ -94,11 +94,11 @@ def index(tx: Tx, request: Request, query: NamespacesQuery) -> Page[Namespace]:
 
 
 @api.op("GET", ONE, policy=policy.GET_NAMESPACE, errors=(400, 403, 404),
-        target=lambda tx, request, namespace: policy.against(policy.visible(tx, request, namespace, MISSING)))  # fmt: skip
+        target=policy.named)  # fmt: skip
 def show(tx: Tx, request: Request, namespace: str, query: NamespaceQuery) -> Namespace:
     """Show a namespace with all that it has."""
     check_listing(None, query.visibility, ("public", "private"))
-    row = policy.visible(tx, request, namespace, MISSING)
+    row = policy.visible(tx, request, namespace)
     for rule in (policy.LIST_TYPES, policy.GET_OBJECTS, policy.GET_PROPERTIES, policy.GET_TAGS):
         request.enforce(rule, policy.against(row))
     found = detailed(tx, row)

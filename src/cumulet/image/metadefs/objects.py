@@ -7,10 +7,11 @@ import typing as t
 from ...kernel.db import Row, Tx
 from ...kernel.http import UNSET, BadRequest, Forbidden, NotFound, Query, Request, UnsetType, View
 from .. import api
+from ..paging import amount
 from . import policy
 from .answers import link, moments, quoted, told
 from .bodies import Object, ObjectBody, given
-from .listing import amount, check_listing
+from .listing import check_listing
 from .tables import OBJECT_TAKEN, add, content, objects, rename
 
 # -- wire ----------------------------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ class Objects(View):
 PATH = "/metadefs/namespaces/{namespace}/objects"
 
 
-@api.op("POST", PATH, policy=policy.ADD_OBJECT, target=policy.target, status=201, errors=(403, 404, 409))
+@api.op("POST", PATH, policy=policy.ADD_OBJECT, target=policy.named, status=201, errors=(403, 404, 409))
 def create(tx: Tx, request: Request, namespace: str, body: ObjectBody) -> ObjectView:
     """Add an object to a namespace."""
     owner = policy.visible(tx, request, namespace)
@@ -53,7 +54,7 @@ def create(tx: Tx, request: Request, namespace: str, body: ObjectBody) -> Object
     return _answer(owner, _find(tx, owner, body.name), body)
 
 
-@api.op("GET", PATH, policy=policy.GET_OBJECTS, target=policy.target, errors=(403, 404))
+@api.op("GET", PATH, policy=policy.GET_OBJECTS, target=policy.named, errors=(403, 404))
 def index(tx: Tx, request: Request, namespace: str, query: ObjectQuery) -> Objects:
     """List a namespace's objects."""
     check_listing(query.sort_dir, query.visibility, ("public", "private", "shared"))

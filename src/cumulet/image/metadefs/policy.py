@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from ...kernel.auth.context import SCOPES
 from ...kernel.db import Row, Tx
 from ...kernel.http import Forbidden, NotFound, Request
 from .. import api
 from .tables import namespaces
 
+UNKNOWN = "The resource could not be found."
+MISSING = "Metadata definition namespace={name} was not found."
+
 _ADMIN = "rule:metadef_admin"
 _LIST = "rule:context_is_admin or (role:reader and project_id:%(project_id)s)"
 _VISIBLE = "rule:context_is_admin or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
 
-ANYONE = api.rule("metadef_default", "", "Fetch the schemas of metadata definitions.")
-api.rule("context_is_admin", "role:admin", "Who is an administrator.")
+ANYONE = api.rule("metadef_default", "", "Fetch the schemas of metadata definitions.", scopes=SCOPES)
 api.rule("metadef_admin", "rule:context_is_admin", "Who changes metadata definitions.")
 
 GET_NAMESPACE = api.rule("get_metadef_namespace", _VISIBLE, "Show a namespace, and know that it is there.")
@@ -57,19 +60,38 @@ def target(tx: Tx, request: Request, namespace: str, **_: str) -> dict:
     return against(visible(tx, request, namespace))
 
 
+def named(tx: Tx, request: Request, namespace: str) -> dict:
+    """The same for the operations that word its absence as the one on the namespace itself does."""
+    return against(visible(tx, request, namespace, MISSING))
+
+
+def reading(tx: Tx, request: Request) -> dict:
+    """What rules are checked against where a path names no namespace. Raises NotFound where the caller may not even list them."""
+    target = request.context.own_target()
+    if not request.allows(GET_NAMESPACES, target):
+        raise NotFound(UNKNOWN)
+    return target
+
+
 def visible(tx: Tx, request: Request, name: str, missing: str = "Namespace {name} not found") -> Row:
     """The namespace, where the caller may know of it. Raises NotFound, worded by `missing`."""
     row = tx.get(namespaces, namespace=name)
-    if row is None or not may_see(request, row):
+    if row is None or not _theirs(request, row):
         raise NotFound(missing.format(name=name))
+    if not request.allows(GET_NAMESPACE, against(row)):
+        raise NotFound(UNKNOWN)
     return row
 
 
 def may_see(request: Request, row: Row) -> bool:
-    """Whether the caller may know of a namespace: whatever policy says, only its project does where it is private."""
+    """Whether the caller may know of a namespace."""
+    return _theirs(request, row) and request.allows(GET_NAMESPACE, against(row))
+
+
+def _theirs(request: Request, row: Row) -> bool:
+    """Whatever policy says, only a namespace's project knows of it where it is private."""
     me = request.context
-    theirs = me.is_admin or row.visibility == "public" or row.owner == me.project_id
-    return theirs and request.allows(GET_NAMESPACE, against(row))
+    return me.is_admin or row.visibility == "public" or row.owner == me.project_id
 
 
 def deletable(tx: Tx, request: Request, name: str) -> Row:

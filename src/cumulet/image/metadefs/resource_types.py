@@ -41,7 +41,7 @@ class Associations(View):
 PATH = "/metadefs/namespaces/{namespace}/resource_types"
 
 
-@api.op("GET", "/metadefs/resource_types", policy=policy.LIST_TYPES)
+@api.op("GET", "/metadefs/resource_types", policy=policy.LIST_TYPES, target=policy.reading, errors=(404,))
 def index(tx: Tx, request: Request) -> ResourceTypes:
     """List the types that there has been a namespace for."""
     rows = tx.rows(resource_types, order=resource_types.c.created_at)

@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from ...kernel.db import Row, Tx
 from ...kernel.http import Forbidden, NotFound, Query, Request, View, paged
 from .. import api
+from ..paging import amount
+from ..shapes import check
 from . import policy
 from .answers import moments
-from .bodies import TagBody, TagsBody, check
-from .listing import amount, check_listing
+from .bodies import TagBody, TagsBody
+from .listing import check_listing
 from .schemas import TAG
 from .tables import TAG_TAKEN, add, content, rename, tags
 

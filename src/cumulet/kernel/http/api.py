@@ -126,7 +126,7 @@ class Api:
 
     def paths(self, operation: Operation) -> list[str]:
         """Every path that the operation answers on, with the service's prefix."""
-        if operation.path == "" or (operation.path.startswith("/v") and self._names_version(operation.path)):
+        if operation.path in ("", "/versions") or (operation.path.startswith("/v") and self._names_version(operation.path)):
             return [self.prefix + operation.path]
         return [self.prefix + base + operation.path for base in (self.base, *self.also)]
 

@@ -183,7 +183,7 @@ class Application:
     def _fault(self, request: Request, error: ApiError) -> Response:
         if isinstance(error, Unauthorized):
             error.headers.setdefault("WWW-Authenticate", f'Keystone uri="{request.root}{request.api.dialect.login}"')
-        shared = isinstance(error, Unauthorized) and request.dialect is request.api.dialect
+        shared = isinstance(error, Unauthorized) and request.dialect is request.api.dialect and not request.dialect.words_logins
         media, body = (Dialect() if shared else request.dialect).fault(request, error)
         return Response(body, error.status, error.headers, media_type=media)
 
@@ -248,7 +248,7 @@ def _idempotency_key(request: Request, operation: Operation) -> str | None:
 
 def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str, t.Any]:
     arguments: dict[str, t.Any] = {}
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = request.media
     if operation.media and sent not in operation.media and not operation.form:
         raise UnsupportedMediaType(f"Unsupported Content-Type {sent}: {operation.media[0]} is expected.")
     if operation.query is not None:
@@ -263,6 +263,7 @@ def _arguments(request: Request, operation: Operation, body: t.Any) -> dict[str,
 
 
 def _body(request: Request, operation: Operation, data: t.Any) -> t.Any:
+    request.dialect.refuse(data)
     key = operation.action or operation.wrap
     if key is None:
         return wire.load(data, operation.body, request.version)

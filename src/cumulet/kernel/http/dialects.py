@@ -35,6 +35,8 @@ class Dialect:
     """Where a caller without a good token is told to get one, below the cloud's address."""
     guards_paths = True
     """Whether a path that does not exist is told only to those with a token, as by the middleware before most services."""
+    words_logins = False
+    """Whether a caller without a good token is told so in the service's own form, not in the neutral one."""
     picks_fields = False
     """Whether `fields` in a GET's query picks attributes out of the answer."""
 
@@ -46,6 +48,9 @@ class Dialect:
     def fault_schema(self) -> tuple[str, dict]:
         """The media type of an error's body, and its JSON schema."""
         return JSON, _holding(error=_holding(code=_NUMBER, message=_TEXT, title=_TEXT))
+
+    def refuse(self, body: t.Any) -> None:
+        """Raise for a body that the API refuses in words of its own, whatever the operation takes."""
 
     def page(self, request: Request, name: str, page: Page, body: dict) -> None:
         """Add to a list's body what tells the client how to go on."""
@@ -195,16 +200,32 @@ class PlacementDialect(Dialect):
 class ImageDialect(Dialect):
     """Image: faults are small HTML pages, and a list names its next page by a path of its own."""
 
+    words_logins = True
+    SAID = {
+        401: "This server could not verify that you are authorized to access the document you requested. Either you supplied the wrong "
+             "credentials (e.g., bad password), or your browser does not understand how to supply the credentials required.",
+        405: "The method {method} is not allowed for this resource. ",
+    }  # fmt: skip
+
     def fault(self, request: Request, error: ApiError) -> tuple[str, bytes]:
         title = f"{error.status} {error.title}"
+        fixed = self.SAID.get(error.status)
+        said = fixed.format(method=request.method) if fixed else error.message
+        end = "\n\n" if error.status == 405 else "\n\n\n\n"
         page = (
             f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n"
-            f"  {html.escape(error.message, quote=False)}<br /><br />\n\n\n\n </body>\n</html>"
+            f"  {html.escape(said, quote=False)}<br /><br />{end} </body>\n</html>"
         )
         return HTML, page.encode()
 
     def fault_schema(self) -> tuple[str, dict]:
         return HTML, _TEXT
+
+    def refuse(self, body: t.Any) -> None:
+        if body is None:
+            raise BadRequest("Body expected in request.")
+        if not isinstance(body, dict | list):
+            raise BadRequest("Unexpected body type. Expected list/dict.")
 
     def page(self, request: Request, name: str, page: Page, body: dict) -> None:
         local = re.compile(r"^https?://[^/]+/[^/]+")

@@ -45,6 +45,11 @@ class Request:
         scheme, _, bearer = self.headers.get("authorization", "").partition(" ")
         return self.headers.get("x-auth-token") or (bearer.strip() if scheme.lower() == "bearer" else None) or None
 
+    @property
+    def media(self) -> str:
+        """The body's media type, without its parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
     def told_by_proxy(self, name: str) -> str | None:
         """A header that is believed of a trusted proxy alone, which has to take away what its clients send of that name."""
         value = self.headers.get(name)

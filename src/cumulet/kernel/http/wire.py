@@ -26,13 +26,13 @@ class _Untold(msgspec.Struct):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
-
-class Body(_Untold, forbid_unknown_fields=True, kw_only=True):
-    """A request's body. A field absent from the request is UNSET where null means something else."""
-
     @classmethod
     def refuse(cls, data: t.Any) -> None:
         """Raise for what an API refuses in words of its own: the body's types are looked at after that."""
+
+
+class Body(_Untold, forbid_unknown_fields=True, kw_only=True):
+    """A request's body. A field absent from the request is UNSET where null means something else."""
 
 
 class OpenBody(_Untold, kw_only=True):
@@ -73,7 +73,7 @@ Loaded = t.TypeVar("Loaded")
 
 def load(data: t.Any, cls: type[Loaded], at: Version, path: str = "") -> Loaded:
     """Check and convert decoded JSON. Raises BadRequest that names the field."""
-    if isinstance(cls, type) and issubclass(cls, Body):
+    if isinstance(cls, type) and issubclass(cls, _Untold):
         cls.refuse(data)
     struct = struct_in(cls)
     if newer := first_absent(data, shape(struct, at) if struct else None, path):
