@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import matrix_identity
+import matrix_image
 from cumulet.kernel import config, services
 from cumulet.kernel.auth.context import SCOPES, Context
 from cumulet.kernel.auth.policy import Policy
@@ -23,7 +24,7 @@ from matrix import matrix
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 OBSERVED = GOLDEN / "policy"
-WORLDS = {"identity": matrix_identity.fill}
+WORLDS = {"identity": matrix_identity.fill, "image": matrix_image.fill}
 """What the policy matrix of a service asks about."""
 MADE_BY = "This file is made by `make goldens` from the declarations in the source: do not edit it.\n"
 ROLES = ("admin", "manager", "member", "reader", "nobody")

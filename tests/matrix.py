@@ -33,19 +33,21 @@ REFUSED = {401, 403, 404}
 
 
 class Asked(t.NamedTuple):
-    """An operation, or another request to one, as the service's world names it."""
+    """An operation, or another request to one, as the service's world names it. form: its path before its parameters are filled in,
+    whole and as the operation has it. headers: what says of which version and type it is."""
 
     name: str
     method: str
     path: str
     body: t.Any
-    version: str | None
+    form: tuple[str, str]
+    headers: dict[str, str]
 
 
 class World(Identity):
     """Those who ask, and what they ask about: `things` are the values of path parameters, by name, and before those by an
-    operation, or the beginning of a path, and name (`DELETE /regions/{region_id} region_id`, `/credentials credential_id`), for
-    what is to be another thing there; `bodies` by method and path; `more` are further requests, as `_like` reads them."""
+    operation, the beginning of a path, or what a further request is marked by, and name (`DELETE /regions/{region_id} region_id`,
+    `/credentials credential_id`, `#shared id`), for what is to be another thing there, the first that fits; `bodies` by method and path; `more` are further requests, as `_like` reads them."""
 
     def __init__(self, url: str, data: str, *names: str):
         super().__init__(url, data, *names)
@@ -82,6 +84,10 @@ class World(Identity):
             "system": (self.officer_id, "system", "system"),
         }
 
+    def at(self, base: str, caller: Caller) -> Caller:
+        """The same caller of another service."""
+        return Caller(self, base, caller.token, caller.context)
+
     def give(self, role: str) -> None:
         """Have everybody have a role where they ask."""
         for user, place, _ in self._places().values():
@@ -107,20 +113,24 @@ class World(Identity):
         body = self.bodies.get(name, {}) if op.body is not None or op.action else None
         at = api.high if op.last == LAST else op.last
         version = "{} {}.{}".format(api.dialect.version_service, *at) if api.dialect.version_service else None
-        return Asked(name, op.method, self._filled(api.paths(op)[0], op.path, name), {op.action: body} if op.action else body, version)
+        headers = ({"OpenStack-API-Version": version} if version else {}) | ({"Content-Type": op.media[0]} if op.media else {})
+        form, body = (api.paths(op)[0], op.path), {op.action: body} if op.action else b"x" if op.raw else body
+        return Asked(name, op.method, self._filled(*form, name), body, form, headers)
 
     def _like(self, found: list[Asked], text: str) -> Asked:
-        """`GET /path?query`, or `POST /path #what`, whose body is in `bodies` under this text."""
+        """`GET /path?query`, or `POST /path #what`, whose body is in `bodies` under this text, and of whose things some may be in
+        `things` so."""
         base = re.split(r"\?| #", text)[0]
         like = next(one for one in found if one.name == base)
-        query = text.partition("?")[2]
-        return like._replace(name=text, path=like.path + (self._filled(f"?{query}", "", "") if query else ""), body=self.bodies.get(text))
+        query = self._filled(f"?{text.partition('?')[2]}", "", "") if "?" in text else ""
+        body = like.body if isinstance(like.body, bytes) else self.bodies.get(text)
+        return like._replace(name=text, path=self._filled(*like.form, text) + query, body=body)
 
     def _filled(self, text: str, path: str, name: str) -> str:
         def thing(match: re.Match) -> str:
             for key, value in self.things.items():
                 begins, _, of = key.rpartition(" ")
-                if begins and of == match[1] and (path.startswith(begins) or name == begins):
+                if begins and of == match[1] and (path.startswith(begins) or name == begins or name.endswith(f" {begins}")):
                     return value
             assert match[1] in self.things, f"{name}: the service's world has to say which thing {match[1]} is"
             return self.things[match[1]]
@@ -144,13 +154,11 @@ def observed(world: World, api: Api) -> dict[str, dict[str, str]]:
 
 def _answers(world: World, asked: list[Asked], callers: dict[str, Caller]) -> t.Iterator[tuple[Asked, str, int]]:
     with taken_back(world):
-        subject = {"X-Subject-Token": str(world.things["subject"])}
+        subject = {"X-Subject-Token": world.things["subject"]} if "subject" in world.things else {}
         for one in asked:
+            body = {"content": one.body} if isinstance(one.body, bytes) else {"json": one.body}
             for scope, caller in callers.items():
-                answer = caller.cloud.send(
-                    one.method, one.path, json=one.body,
-                    headers={"X-Auth-Token": caller.token, **subject, **({"OpenStack-API-Version": one.version} if one.version else {})},
-                )  # fmt: skip
+                answer = caller.cloud.send(one.method, one.path, headers={"X-Auth-Token": caller.token, **subject, **one.headers}, **body)
                 yield one, scope, answer.status_code
 
 
