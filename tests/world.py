@@ -21,6 +21,8 @@ from cumulet.compute.agent.metadata import MetadataStore
 from cumulet.compute.drivers.base import ComputeDriver, Power
 from cumulet.compute.drivers.simulated import Recipe
 from cumulet.compute.drivers.simulated import SimulatedDriver as SimulatedCompute
+from cumulet.image.cache.hosts import image_hosts
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.kernel import clock, services
 from cumulet.kernel.bus import Answer, Command, Event
 from cumulet.kernel.bus.agent import Ledger
@@ -172,7 +174,7 @@ class World(Cloud):
         from cumulet.compute.hosts import compute_services
 
         wanted = set(self.agent.hosts)
-        return all(wanted <= {row.host for row in tx.rows(table)} for table in (compute_services, backends, network_hosts))
+        return all(wanted <= {row.host for row in tx.rows(table)} for table in (compute_services, backends, network_hosts, image_hosts))
 
     async def _close(self) -> None:
         await self.runtime.bus.close()
@@ -192,11 +194,12 @@ class _Agent:
     def _host(root: Path, name: str, recipe: Recipe, compute: MakeCompute, store: MetadataStore) -> Host:
         return Host(
             name, compute(name, recipe, _directory(root / "compute")), SimulatedNetwork(root=_directory(root / "network")),
-            SimulatedVolume(state=root / "volumes.json"), Ledger(root / "generations"), store,
+            SimulatedVolume(state=root / "volumes.json"), ImageCache(root / "images"), Ledger(root / "generations"), store,
         )  # fmt: skip
 
     async def open(self) -> None:
         for host in self.hosts.values():
+            host.images.open()
             await host.network.open()
             await host.volume.open()
             await host.compute.open(lambda id, power, name=host.name: self._power(name, id, power))

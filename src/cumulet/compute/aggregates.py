@@ -7,6 +7,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from .. import image
 from ..kernel import clock
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import UNSET, BadRequest, Body, Conflict, NotFound, Request, UnsetType, View, since
@@ -57,8 +58,12 @@ class MetadataSet(Body):
     metadata: Metadata
 
 
-class CachedImage(Body):
+class WantedImage(Body):
     id: str
+
+
+class WantedImages(Body):
+    cache: t.Annotated[list[WantedImage], msgspec.Meta(min_length=1)]
 
 
 class Aggregate(View, kw_only=True):
@@ -89,6 +94,7 @@ DELETE = _rule("delete", "Delete an aggregate.")
 ADD_HOST = _rule("add_host", "Add a host to an aggregate.")
 REMOVE_HOST = _rule("remove_host", "Remove a host from an aggregate.")
 SET_METADATA = _rule("set_metadata", "Change an aggregate's metadata.")
+IMAGES = api.rule("compute:aggregates:images", ADMIN, "Have an aggregate's hosts fetch images beforehand.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
@@ -175,6 +181,19 @@ def set_metadata(tx: Tx, request: Request, id: str, body: MetadataSet) -> Aggreg
     row = _find(tx, id)
     tx.update(aggregates, row.id, metadata=_changed(tx, row, body.metadata, f"update metadata of aggregate {id}"))
     return show(tx, request, id)
+
+
+@api.op("POST", "/os-aggregates/{id}/images", policy=IMAGES, status=202, first="2.81", errors=(400, 403, 404))
+def cache_images(tx: Tx, request: Request, id: str, body: WantedImages) -> None:
+    """Have the aggregate's hosts fetch images before a server asks for them."""
+    wanted = [one.id for one in body.cache]
+    if len(set(wanted)) < len(wanted):
+        raise BadRequest("Duplicate images in request")
+    row = _find(tx, id)
+    for image_id in wanted:
+        if image.find(tx, request, image_id).status != "active":
+            raise BadRequest(f"Image {image_id} is not active.")
+    image.precache(tx, wanted, _hosts(tx, row))
 
 
 # -- what others ask -----------------------------------------------------------------------------------------------

@@ -52,6 +52,11 @@ async def download(request: Request, id: str) -> Response:
     row, places = await request.runtime.db.read(lambda tx: (visible(tx, request, id), locations.of(tx, id)))
     if row.status == "deactivated" and not request.context.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+    return await send(request, row, places)
+
+
+async def send(request: Request, row: Row, places: list[Row]) -> Response:
+    """An image's data from these places, or the range of it that the request asks for."""
     if row.status not in ("active", "deactivated"):
         return Response(status_code=204)
     start, end = _range(request.headers.get("range"), row.size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
@@ -12,8 +11,7 @@ from ..kernel import clock
 from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
 from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
-from ..kernel.runtime import Runtime
-from . import api, filters, formats, locations, policy, signatures, tasks
+from . import api, filters, formats, policy, signatures, tasks
 from .attributes import BASE, new_values
 from .paging import amount
 from .protections import Guard, guard
@@ -38,7 +36,7 @@ images = table(
     sa.Column("virtual_size", sa.BigInteger),
     sa.Column("checksum", sa.String(32)),
     sa.Column("os_hash_algo", sa.String(64)),
-    sa.Column("os_hash_value", sa.String(128)),
+    sa.Column("os_hash_value", sa.String(128), index=True),
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("announced", sa.BigInteger),
@@ -175,13 +173,6 @@ class ImageFacts(msgspec.Struct, frozen=True):
         return self.container_format in formats.PACKED
 
 
-class Stored(t.NamedTuple):
-    """Where an image's file is, and in which format."""
-
-    path: Path
-    format: str
-
-
 def find(tx: Tx, request: Request, id: str) -> ImageFacts:
     """An image that the caller may use, with those of its properties that they may see. Raises BadRequest where there is
     none, as compute and volume tell it."""
@@ -189,15 +180,6 @@ def find(tx: Tx, request: Request, id: str) -> ImageFacts:
     if row is None or not _may_see(tx, request.context, row):
         raise BadRequest(f"Image {id} could not be found.", kind="ImageNotFound")
     return _facts(row, guard(request))
-
-
-def stored(tx: Tx, runtime: Runtime, id: str) -> Stored:
-    """An image's file on this machine. Raises FileNotFoundError where no store has it as one."""
-    for place in locations.of(tx, id):
-        path = stores(runtime)[place.store].path(place.key)
-        if path is not None and path.exists():
-            return Stored(path, formats.read_as(path))
-    raise FileNotFoundError(f"no file of this machine has the data of image {id}")
 
 
 def reserve(tx: Tx, request: Request, *, project_id: str, name: str, disk_format: str, container_format: str, min_disk: int,

@@ -158,6 +158,12 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         str, doc("File that says who may do what with which properties of images, as image-rules.md tells. Relative to `data`.")
     ] = ""
     image_import: t.Annotated[ImageImport, doc("A table: how images are imported, and whence.")] = ImageImport()
+    image_cache_gib: t.Annotated[
+        float, doc("GiB that a host's image cache may have, beyond which go images that no server's disk stands on; 0: any.", ge=0)
+    ] = 20
+    image_cache_days: t.Annotated[
+        float, doc("Days after which an image goes from a host's cache that was not used and no disk stands on; 0: never.", ge=0)
+    ] = 7
     console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000

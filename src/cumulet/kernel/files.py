@@ -1,4 +1,4 @@
-"""Key files: written whole or not at all, and for good once they are, for their owner alone unless it is said otherwise."""
+"""Files that are written whole or not at all, and for good once they are: keys, for their owner alone unless it is said otherwise."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ def _fresh(path: Path, data: bytes, mode: int) -> t.Iterator[Path]:
     finally:
         fresh.unlink(missing_ok=True)
         sync(path.parent)
+
+
+def settle(part: Path, path: Path) -> None:
+    """Give a finished file its name for good."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync(path.parent)
 
 
 def sync(directory: Path) -> None:

@@ -39,6 +39,11 @@ class Box:
         return hmac.digest(self._key, b"mark:" + data, "sha256").hex()
 
 
+def own_box(root: Path) -> Box:
+    """The box of the control plane whose data directory this is."""
+    return box(root / "control" / "answers.key")
+
+
 @functools.cache
 def box(path: Path) -> Box:
     """The box whose key is in this file; it is made, for its owner alone, where it is not there."""

@@ -15,6 +15,9 @@ from ..compute.agent import register as register_compute
 from ..compute.agent.metadata import MetadataServer, MetadataStore
 from ..compute.agent.revive import revive
 from ..compute.drivers.base import ComputeDriver, DriverError, Power
+from ..image.agent import Pruning
+from ..image.agent import register as register_image
+from ..image.drivers.cache import ImageCache
 from ..kernel.bus import AgentPort, Answer, Command, Event
 from ..kernel.bus.agent import Commands, Ledger
 from ..kernel.config import Config
@@ -36,13 +39,14 @@ FAILURES = (DriverError, NetworkDriverError, VolumeDriverError, CommandFailed, O
 class Host:
     """One host: its drivers and commands."""
 
-    def __init__(self, name: str, compute: ComputeDriver, network: NetworkDriver, volume: VolumeDriver, ledger: Ledger,
-                 metadata: MetadataStore):  # fmt: skip
-        self.name, self.compute, self.network, self.volume = name, compute, network, volume
+    def __init__(self, name: str, compute: ComputeDriver, network: NetworkDriver, volume: VolumeDriver, images: ImageCache,
+                 ledger: Ledger, metadata: MetadataStore):  # fmt: skip
+        self.name, self.compute, self.network, self.volume, self.images = name, compute, network, volume, images
         self.commands = Commands(ledger)
-        register_compute(self.commands, compute, metadata)
+        register_compute(self.commands, compute, metadata, images)
         register_network(self.commands, network, metadata.addresses)
         register_volume(self.commands, volume)
+        register_image(self.commands, images)
 
 
 class Agent:
@@ -53,6 +57,7 @@ class Agent:
         self.store = MetadataStore(layout.metadata, config.user)
         self.metadata = MetadataServer(layout.metadata, config.user, self._password)
         self.recipes = recipes.read(config)
+        self.images = ImageCache(layout.agent / "images", most_gib=config.image_cache_gib, days=config.image_cache_days)
         self.hosts: dict[str, Host] = {}
         self.hellos: list[Event] = []
         self._loop = asyncio.get_running_loop()
@@ -73,12 +78,14 @@ class Agent:
             what = "The message server cannot be reached" if self.config.bus else f"{self.layout.agent_socket} cannot be listened on"
             raise StartError(f"{what}: {error}. Check `bus` in cumulet.toml, and `cumulet doctor`.") from None
         log.info("agent is up", hosts=len(hosts))
-        beating = asyncio.create_task(self._beat())
+        beating = [asyncio.create_task(self._beat())]
+        beating += [asyncio.create_task(Pruning(cache).run()) for cache in {host.images for host in hosts.values()}]
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
-        beating.cancel()
+        for task in beating:
+            task.cancel()
         await port.close()
         for host in hosts.values():
             await host.compute.close()
@@ -87,6 +94,7 @@ class Agent:
 
     async def _open(self, host: Host) -> None:
         """Networks first, for guests have their taps in them; guests that should run do before anybody asks for any."""
+        host.images.open()
         await host.network.open()
         await host.volume.open()
         await host.compute.open(lambda id, power, name=host.name: self._power(name, id, power))
@@ -137,7 +145,21 @@ def host_of(agent: Agent, name: str) -> Host:
     root.chmod(0o711)
     net = _network(agent, root)
     ledger = Ledger(root / "generations")
-    return Host(name, _compute(agent, name, root, net), net, _volume(agent, name), ledger, agent.store)
+    images = _images(agent, root)
+    return Host(name, _compute(agent, name, root, net, images), net, _volume(agent, name, images), images, ledger, agent.store)
+
+
+def _images(agent: Agent, root: Path) -> ImageCache:
+    """A host's own, or the one of this machine: simulated hosts have no disks of which each could have its own."""
+    config = agent.config
+    if config.hypervisor == "simulated":
+        return agent.images
+    from ..compute.drivers.qemu.disks import standing_on
+
+    compute = _directory(root / "compute")
+    return ImageCache(
+        compute / "images", lambda: standing_on(compute / "servers"), most_gib=config.image_cache_gib, days=config.image_cache_days
+    )
 
 
 def _network(agent: Agent, root: Path) -> NetworkDriver:
@@ -157,7 +179,7 @@ def _network(agent: Agent, root: Path) -> NetworkDriver:
     )  # fmt: skip
 
 
-def _compute(agent: Agent, name: str, root: Path, net: NetworkDriver) -> ComputeDriver:
+def _compute(agent: Agent, name: str, root: Path, net: NetworkDriver, images: ImageCache) -> ComputeDriver:
     config = agent.config
     if config.hypervisor == "simulated":
         from ..compute.drivers.simulated import SimulatedDriver
@@ -165,10 +187,10 @@ def _compute(agent: Agent, name: str, root: Path, net: NetworkDriver) -> Compute
         return SimulatedDriver(name, agent.recipes.compute, _directory(root / "compute"))
     from ..compute.drivers.qemu.driver import QemuDriver
 
-    return QemuDriver(_directory(root / "compute"), name, net.tap, config.user, config.guest_range, config.accelerator)
+    return QemuDriver(_directory(root / "compute"), name, net.tap, config.user, config.guest_range, images, config.accelerator)
 
 
-def _volume(agent: Agent, name: str) -> VolumeDriver:
+def _volume(agent: Agent, name: str, images: ImageCache) -> VolumeDriver:
     config, layout = agent.config, agent.layout
     if config.hypervisor == "simulated":
         from ..volume.drivers.simulated import SimulatedDriver
@@ -176,7 +198,7 @@ def _volume(agent: Agent, name: str) -> VolumeDriver:
         return SimulatedDriver(agent.recipes.volume, layout.volumes / f"{name}.json")
     from ..volume.drivers.file import FileDriver
 
-    return FileDriver(layout.volumes)
+    return FileDriver(layout.volumes, images)
 
 
 def _directory(path: Path) -> Path:

@@ -35,9 +35,9 @@ def test_a_server_boots_the_kernel_that_its_image_names(world):
     kernel, ramdisk = parts(world)
     id = world.boot(imageRef=amazon(world, kernel_id=kernel, ramdisk_id=ramdisk))
     booted = machine(world, id)
-    assert (booted.kernel.image, booted.ramdisk.image, booted.kernel.image_format) == (kernel, ramdisk, "raw")
+    assert (booted.kernel.image, booted.ramdisk.image, booted.kernel.source.as_is) == (kernel, ramdisk, True)
     assert booted.command_line == "root=/dev/vda console=tty0 console=ttyS0 console=hvc0 no_timer_check"
-    with open(booted.kernel.image_path, "rb") as file:
+    with open(booted.kernel.source.path, "rb") as file:
         assert file.read() == KERNEL
     shown = world.admin.get(f"/servers/{id}", version="compute 2.100").json()["server"]
     assert (shown["OS-EXT-SRV-ATTR:kernel_id"], shown["OS-EXT-SRV-ATTR:ramdisk_id"]) == (kernel, ramdisk)
@@ -123,4 +123,4 @@ def test_an_image_is_as_large_as_its_disk(world):
     refused = volumes.post("/volumes", {"volume": {"size": 1, "imageRef": large}})
     assert refused.status_code == 400 and "Size of specified image 2GB is larger than volume size 1GB" in refused.text
     assert volumes.post("/volumes", {"volume": {"size": 1, "imageRef": fitting}}).status_code == 202
-    assert machine(world, world.boot(imageRef=fitting)).roots[0].image_format == "vdi"
+    assert machine(world, world.boot(imageRef=fitting)).roots[0].image == fitting

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cumulet.image.agent import register as register_images
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.kernel import clock, services
 from cumulet.kernel.bus import Answer, Command, Event
 from cumulet.kernel.bus.agent import Commands, Ledger
@@ -34,6 +36,7 @@ class Store:
         self.driver = SimulatedDriver(Recipe(total_gib=100, file=str(self._failures)))
         self.commands = Commands(Ledger(root / "generations"))
         register(self.commands, self.driver)
+        register_images(self.commands, ImageCache(root / "images"))
         self.hello: Event | None = None
 
     async def open(self) -> None:

@@ -27,6 +27,7 @@ from cumulet.compute.drivers.base import (
     Throttle,
     VolumeDisk,
 )
+from cumulet.image.drivers.base import ImageSource
 from cumulet.kernel.process import run
 
 GIB = 1 << 30
@@ -65,7 +66,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -
 
 def machine(world: World, **changes: object) -> Machine:
     """A small server that boots from the world's image."""
-    root = RootDisk(id="root", size_gib=1, image="image-1", image_path=str(world.image()), image_format="raw")
+    root = RootDisk(id="root", size_gib=1, image="image-1", source=ImageSource(id="image-1", path=str(world.image())))
     whole = Machine(id=str(uuid.uuid4()), name="guest-1", generation=1, vcpus=1, memory_mib=64, roots=(root,))
     return msgspec.structs.replace(whole, **changes)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from compute_world import CONTROL, UIDS
+from compute_world import CONTROL, UIDS, images_of
 
 from cumulet.compute.drivers.base import Machine, Power
 from cumulet.compute.drivers.qemu import QemuDriver
@@ -28,7 +28,7 @@ async def hear(id: str, power: Power) -> None:
 
 async def main(root: Path, machine: Machine) -> None:
     """Start, change, copy, suspend, resume, stop and destroy, again and again."""
-    driver = QemuDriver(root, "host-1", str, CONTROL, UIDS, accelerator="tcg")
+    driver = QemuDriver(root, "host-1", str, CONTROL, UIDS, images_of(root), accelerator="tcg")
     await driver.open(hear)
     bare = msgspec.structs.replace(machine, volumes=())
     for _ in cycle([0]):

@@ -18,8 +18,10 @@ from compute_guest import write_image
 
 from cumulet.compute.drivers.base import Nic, Power, VolumeDisk
 from cumulet.compute.drivers.qemu import QemuDriver
+from cumulet.compute.drivers.qemu.disks import standing_on
 from cumulet.compute.drivers.qemu.launch import Process, find
 from cumulet.compute.drivers.qemu.qmp import connect_unix
+from cumulet.image.drivers.cache import ImageCache
 
 CONTROL, UIDS = "nobody", range(2_100_000_000, 2_100_000_100)
 """Who may reach the consoles, and whom guests may run as."""
@@ -35,7 +37,8 @@ class QemuWorld:
 
     async def driver(self) -> QemuDriver:
         await self.close()
-        self._driver = QemuDriver(self.path / "host", "host-1", tap_name, CONTROL, UIDS, accelerator="tcg")
+        self.images = images_of(self.path / "host")
+        self._driver = QemuDriver(self.path / "host", "host-1", tap_name, CONTROL, UIDS, self.images, accelerator="tcg")
         await self._driver.open(self._hear)
         return self._driver
 
@@ -97,6 +100,13 @@ class QemuWorld:
         """End the guests that a test left running."""
         for process in self.processes().values():
             os.kill(process.pid, signal.SIGKILL)
+
+
+def images_of(root: Path) -> ImageCache:
+    """The image cache of the host whose directory this is."""
+    cache = ImageCache(root / "images", lambda: standing_on(root / "servers"))
+    cache.open()
+    return cache
 
 
 def tap_name(port_id: str) -> str:

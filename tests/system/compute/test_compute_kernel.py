@@ -16,6 +16,7 @@ from compute_world import QemuWorld, qemu_world
 
 from cumulet.compute.drivers.base import DriverError, RootDisk
 from cumulet.compute.drivers.qemu import QemuDriver
+from cumulet.image.drivers.base import ImageSource
 
 pytestmark = [
     pytest.mark.anyio,
@@ -66,7 +67,8 @@ async def world() -> AsyncIterator[QemuWorld]:
 
 
 def image(id: str, path: Path | None) -> RootDisk:
-    return RootDisk(id=id, size_gib=0, image=f"image-of-{id}", image_path=str(path) if path else None, image_format="raw")
+    source = ImageSource(id=f"image-of-{id}", path=str(path), as_is=True) if path else None
+    return RootDisk(id=id, size_gib=0, image=f"image-of-{id}", source=source)
 
 
 async def says(driver: QemuDriver, id: str, text: str) -> None:
@@ -91,7 +93,7 @@ async def test_a_guest_boots_the_kernel_and_ramdisk_of_its_own_until_it_has_none
     }
     assert {path.stat().st_gid for path in directory.glob("*.boot")} == {(directory / "process").stat().st_gid}
     gone = msgspec.structs.replace(spec, kernel=image("kernel", None), ramdisk=None, command_line="console=ttyS0 the=second")
-    await driver.prune_images()
+    world.images.evict()
     await driver.reboot(gone, hard=True)
     await says(driver, spec.id, "Command line: console=ttyS0 the=second")
     await driver.reboot(plain, hard=True)

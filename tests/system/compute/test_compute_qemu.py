@@ -19,12 +19,13 @@ import msgspec
 import pytest
 from compute_conformance import Conformance, booted, machine, power_of, until
 from compute_namespace import own_network
-from compute_world import CONTROL, UIDS, QemuWorld, acting_as, qemu_world, tap_name
+from compute_world import CONTROL, UIDS, QemuWorld, acting_as, images_of, qemu_world, tap_name
 
 from cumulet.compute.drivers import qcow2
 from cumulet.compute.drivers.base import DriverError, Nic, Power, RootDisk, Throttle
 from cumulet.compute.drivers.qemu import QemuDriver, console
 from cumulet.compute.drivers.qemu.qmp import connect_unix
+from cumulet.image.drivers.base import ImageSource
 from cumulet.kernel.process import run
 
 pytestmark = [
@@ -57,9 +58,12 @@ async def test_a_guest_outlives_the_process_that_made_it(world: QemuWorld) -> No
         "from pathlib import Path\n"
         "from cumulet.compute.drivers.base import Machine\n"
         "from cumulet.compute.drivers.qemu import QemuDriver\n"
+        "from cumulet.image.drivers.cache import ImageCache\n"
         "async def hear(id, power): pass\n"
         "async def main():\n"
-        "    driver = QemuDriver(Path(sys.argv[1]), 'host-1', str, 'nobody', range(2100000000, 2100000100), 'tcg')\n"
+        "    images = ImageCache(Path(sys.argv[1]) / 'images')\n"
+        "    images.open()\n"
+        "    driver = QemuDriver(Path(sys.argv[1]), 'host-1', str, 'nobody', range(2100000000, 2100000100), images, 'tcg')\n"
         "    await driver.open(hear)\n"
         "    await driver.start(msgspec.json.decode(sys.argv[2], type=Machine))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -116,7 +120,7 @@ async def test_qemu_has_no_rights_and_its_files_no_other_readers(world: QemuWorl
         assert int(status["CapEff"], 16) == 0 and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
         assert [line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1]] == [b"PATH"]
     kept = [path for name in ("host/**/*", "volume-*") for path in world.path.glob(name) if not path.is_dir()]
-    assert {"machine.json", "root.0.qcow2", "config.iso", "image-1.raw", "qmp.sock", "vnc.sock"} <= {path.name for path in kept}
+    assert {"machine.json", "root.0.qcow2", "config.iso", "image-image-1.raw", "qmp.sock", "vnc.sock"} <= {path.name for path in kept}
     assert [path for path in world.path.glob("host/**/*") if path.stat().st_uid in users] == []
     for user, other in zip(users, reversed(pids), strict=True):
         assert _reached_as(user, kept) == []
@@ -134,7 +138,11 @@ async def test_the_control_plane_reaches_consoles_and_nothing_else(world: QemuWo
 
 async def test_each_server_keeps_a_user_id_until_it_is_destroyed(world: QemuWorld) -> None:
     await world.driver()
-    driver, first, second = QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS[:1], "tcg"), machine(world), machine(world)
+    driver, first, second = (
+        QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS[:1], images_of(world.path / "host"), "tcg"),
+        machine(world),
+        machine(world),
+    )
     await driver.open(world._hear)
     for call in (driver.start(first), driver.reboot(first, hard=True)):
         await call
@@ -234,11 +242,11 @@ async def test_an_image_may_go_once_a_server_uses_it(world: QemuWorld) -> None:
     await driver.start(spec)
     await driver.stop(spec.id, 0)
     world.image().unlink()
-    await driver.prune_images()
+    world.images.evict()
     await driver.start(spec)
     await booted(driver, spec.id)
     await driver.destroy(spec.id)
-    await driver.prune_images()
+    world.images.evict()
     assert list((world.path / "host/images").iterdir()) == []
 
 
@@ -246,7 +254,7 @@ async def test_an_image_may_go_once_a_server_uses_it(world: QemuWorld) -> None:
 async def test_images_of_other_formats_boot(world: QemuWorld, format: str) -> None:
     path = world.path / f"image.{format}"
     await run("qemu-img", "convert", "-O", {"vhd": "vpc"}.get(format, format), str(world.image()), str(path))
-    root = RootDisk(id="root", size_gib=1, image="other", image_path=str(path), image_format=format)
+    root = RootDisk(id="root", size_gib=1, image="other", source=ImageSource(id="other", path=str(path)))
     driver, spec = await world.driver(), machine(world, roots=(root,))
     await driver.start(spec)
     await booted(driver, spec.id)
@@ -255,16 +263,16 @@ async def test_images_of_other_formats_boot(world: QemuWorld, format: str) -> No
 async def test_an_image_that_names_another_file_is_refused(world: QemuWorld) -> None:
     path = world.path / "evil.qcow2"
     path.write_bytes(qcow2.empty(1 << 20, "/etc/passwd", "raw"))
-    root = RootDisk(id="root", size_gib=1, image="evil", image_path=str(path))
+    root = RootDisk(id="root", size_gib=1, image="evil", source=ImageSource(id="evil", path=str(path)))
     driver = await world.driver()
-    with pytest.raises(DriverError, match="refers to another file"):
+    with pytest.raises(DriverError, match="it has a backing file"):
         await driver.start(machine(world, roots=(root,)))
 
 
 async def test_an_image_larger_than_its_disk_is_refused(world: QemuWorld) -> None:
     path = world.path / "large.qcow2"
     path.write_bytes(qcow2.empty(2 << 30))
-    root = RootDisk(id="root", size_gib=1, image="large", image_path=str(path))
+    root = RootDisk(id="root", size_gib=1, image="large", source=ImageSource(id="large", path=str(path)))
     driver = await world.driver()
     with pytest.raises(DriverError, match="more than the 1 GiB"):
         await driver.start(machine(world, roots=(root,)))
@@ -323,7 +331,7 @@ async def test_destroy_does_not_wait_for_a_button(world: QemuWorld) -> None:
     driver, spec = await world.driver(), machine(world)
     path = world.path / "deaf"
     path.write_bytes(b"\xfa\xf4".ljust(510, b"\0") + b"\x55\xaa")
-    root = RootDisk(id="root", size_gib=1, image="deaf", image_path=str(path), image_format="raw")
+    root = RootDisk(id="root", size_gib=1, image="deaf", source=ImageSource(id="deaf", path=str(path)))
     await driver.start(msgspec.structs.replace(spec, roots=(root,)))
     stopping = asyncio.create_task(driver.stop(spec.id, 600))
     await until(lambda: _stopping(driver, spec.id))
@@ -351,7 +359,7 @@ async def test_the_config_drive_has_its_files_and_label(world: QemuWorld) -> Non
 
 async def test_the_probe_says_why_guests_are_emulated_and_asks_once(world: QemuWorld) -> None:
     for seconds in (10, 1):
-        driver = QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS)
+        driver = QemuDriver(world.path / "host", "host-1", tap_name, CONTROL, UIDS, images_of(world.path / "host"))
         async with asyncio.timeout(seconds):
             await driver.open(world._hear)
         await driver.close()

@@ -15,7 +15,7 @@ from format_files import BOOT_SIGNATURE, MIB, PARTITION, inspect, iso, make, par
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cumulet.image.formats import Inspected, Inspector, UnsafeImage, check, read_as
+from cumulet.image.formats import Inspected, Inspector, UnsafeImage, check
 
 MADE_BY_QEMU = [
     ("raw", "", "raw"),
@@ -179,9 +179,9 @@ def test_a_file_is_told_without_reading_all_of_it(corpus: list[tuple[bytes, Insp
 
 @pytest.mark.parametrize(("format", "name"), [("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vpc", "vhd"), ("raw", "raw")])
 def test_what_a_host_reads_a_file_as(tmp_path: Path, format: str, name: str) -> None:
-    assert read_as(make(tmp_path, format)) == name
+    assert Inspector.of(make(tmp_path, format)).read_as == name
     (tmp_path / "cd").write_bytes(iso())
-    assert read_as(tmp_path / "cd") == "raw"
+    assert Inspector.of(tmp_path / "cd").read_as == "raw"
 
 
 @pytest.mark.parametrize("container", ["ova", "docker", "compressed"])

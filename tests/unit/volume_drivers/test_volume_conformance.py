@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.image.formats import Inspector
 from cumulet.kernel import ids
 from cumulet.volume.drivers.base import Source, VolumeDriver, VolumeDriverError
@@ -19,7 +20,7 @@ EMPTY = Source()
 
 def make_driver(kind: str, root: Path) -> VolumeDriver:
     """A driver as a restarted process makes it: the same root finds the same volumes again."""
-    driver = FileDriver(root) if kind == "file" else SimulatedDriver(state=root.with_suffix(".json"))
+    driver = FileDriver(root, ImageCache(root / "images")) if kind == "file" else SimulatedDriver(state=root.with_suffix(".json"))
     asyncio.run(driver.open())
     return driver
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cumulet.image.drivers.base import ImageSource
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.kernel import ids
 from cumulet.volume.drivers.base import Source, VolumeDriverError
 from cumulet.volume.drivers.file import FileDriver
@@ -22,7 +24,7 @@ GIB = 1 << 30
 
 @pytest.fixture
 def driver(tmp_path: Path) -> FileDriver:
-    driver = FileDriver(tmp_path / "root")
+    driver = FileDriver(tmp_path / "root", ImageCache(tmp_path / "images"))
     asyncio.run(driver.open())
     return driver
 
@@ -105,7 +107,7 @@ def test_a_volume_from_an_image_and_back(driver: FileDriver, tmp_path: Path, for
     raw.write_bytes(pattern(3 * MIB))
     qemu = {"vhd": "vpc"}.get(format, format)
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", qemu, str(raw), str(image)], check=True)
-    asyncio.run(driver.create(volume, 1, Source(image_path=str(image), image_format=format)))
+    asyncio.run(driver.create(volume, 1, Source(image=ImageSource(id="i", path=str(image)))))
     assert read(path(driver, volume), 0, 3 * MIB) == pattern(3 * MIB)
     found = path(driver, volume).stat()
     assert (found.st_size, found.st_mode & 0o777) == (GIB, 0o600)
@@ -120,15 +122,15 @@ def test_an_image_larger_than_the_volume_is_refused(driver: FileDriver, tmp_path
     image = tmp_path / "image"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "3G"], check=True)
     with pytest.raises(VolumeDriverError, match="needs 3 GiB, the volume has 2 GiB"):
-        asyncio.run(driver.create(ids.new(), 2, Source(image_path=str(image), image_format="qcow2")))
+        asyncio.run(driver.create(ids.new(), 2, Source(image=ImageSource(id="i", path=str(image)))))
     assert_nothing_left(driver, tmp_path)
 
 
-def test_an_image_of_another_format_is_refused(driver: FileDriver, tmp_path: Path) -> None:
+def test_an_image_that_is_no_disk_is_refused(driver: FileDriver, tmp_path: Path) -> None:
     image = tmp_path / "image"
-    image.write_bytes(pattern(MIB))
-    with pytest.raises(VolumeDriverError, match="not in qcow2 format"):
-        asyncio.run(driver.create(ids.new(), 1, Source(image_path=str(image), image_format="qcow2")))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qed", str(image), "1M"], check=True)
+    with pytest.raises(VolumeDriverError, match="image i failed safety checks: QED images cannot be used"):
+        asyncio.run(driver.create(ids.new(), 1, Source(image=ImageSource(id="i", path=str(image)))))
     assert_nothing_left(driver, tmp_path)
 
 
@@ -178,7 +180,7 @@ def test_a_cancelled_create_leaves_nothing(driver: FileDriver, tmp_path: Path) -
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1G"], check=True)
 
     async def cancel() -> None:
-        creating = asyncio.create_task(driver.create(ids.new(), 1, Source(image_path=str(image), image_format="qcow2")))
+        creating = asyncio.create_task(driver.create(ids.new(), 1, Source(image=ImageSource(id="i", path=str(image)))))
         while not os.listdir(tmp_path / "root" / "incoming"):
             await asyncio.sleep(0)
         creating.cancel()
@@ -192,9 +194,10 @@ def test_a_cancelled_create_leaves_nothing(driver: FileDriver, tmp_path: Path) -
 CREATE = """
 import asyncio, sys
 from pathlib import Path
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.volume.drivers.base import Source
 from cumulet.volume.drivers.file import FileDriver
-driver = FileDriver(Path(sys.argv[1]))
+driver = FileDriver(Path(sys.argv[1]), ImageCache(Path(sys.argv[1])))
 asyncio.run(driver.create(sys.argv[2], 1, Source(volume_id=sys.argv[3])))
 """
 
@@ -221,8 +224,8 @@ def test_an_image_that_names_another_file_is_refused(driver: FileDriver, tmp_pat
     image, secret = tmp_path / "image", tmp_path / "secret"
     subprocess.run(["qemu-img", "create", "-q", "-f", format, str(secret), "1M"], check=True)
     subprocess.run(["qemu-img", "create", "-q", "-f", format, "-b", str(secret), "-F", format, str(image)], check=True)
-    with pytest.raises(VolumeDriverError, match="refers to another file"):
-        asyncio.run(driver.create(ids.new(), 1, Source(image_path=str(image), image_format=format)))
+    with pytest.raises(VolumeDriverError, match=r"it has a backing file|names another file as its parent"):
+        asyncio.run(driver.create(ids.new(), 1, Source(image=ImageSource(id="i", path=str(image)))))
 
 
 @pytest.mark.parametrize("format", ["raw", "qcow2"])
@@ -232,10 +235,10 @@ def test_a_full_disk_is_named_with_what_is_free(tmp_path: Path, format: str) -> 
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", format, str(raw), str(image)], check=True)
     (tmp_path / "disk").mkdir()
     with small_disk(tmp_path / "disk") as disk:
-        driver = FileDriver(disk / "root")
+        driver = FileDriver(disk / "root", ImageCache(disk / "images"))
         asyncio.run(driver.open())
         with pytest.raises(VolumeDriverError, match=rf"no space left in {disk}/root: 0\.0\d GiB free"):
-            asyncio.run(driver.create(ids.new(), 1, Source(image_path=str(image), image_format=format)))
+            asyncio.run(driver.create(ids.new(), 1, Source(image=ImageSource(id="i", path=str(image)))))
         assert os.listdir(disk / "root" / "incoming") == []
         assert asyncio.run(driver.capacity()).free_gib > 7 / 1024
 
@@ -243,4 +246,4 @@ def test_a_full_disk_is_named_with_what_is_free(tmp_path: Path, format: str) -> 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VolumeDriverError, match=str(tmp_path / "file")):
-        asyncio.run(FileDriver(tmp_path / "file" / "root").open())
+        asyncio.run(FileDriver(tmp_path / "file" / "root", ImageCache(tmp_path / "images")).open())

@@ -8,13 +8,19 @@ import shutil
 import typing as t
 from pathlib import Path
 
+from ...image.drivers.base import Origin
+from ...image.drivers.cache import ImageCache
 from ...kernel.bus.agent import Commands
-from ..drivers.base import ComputeDriver, Found
+from ..drivers.base import ComputeDriver, Found, Machine, source_of
 from .metadata import MetadataStore, Tree
 
 
-def register(commands: Commands, driver: ComputeDriver, metadata: MetadataStore) -> None:
+def register(commands: Commands, driver: ComputeDriver, metadata: MetadataStore, cache: ImageCache) -> None:
     """Add every compute command of one host."""
+
+    async def images(machine: Machine, origins: dict[str, Origin]) -> bool:
+        wanted = [source_of(disk) for disk in driver.unmade(machine) if disk.image is not None]
+        return all([await cache.want(source, origins[source.id]) for source in wanted])
 
     async def destroy(id: str) -> None:
         await driver.destroy(id)
@@ -37,7 +43,7 @@ def register(commands: Commands, driver: ComputeDriver, metadata: MetadataStore)
         "start": driver.start, "stop": driver.stop, "reboot": driver.reboot, "destroy": destroy, "metadata": tell, "pause": driver.pause,
         "unpause": driver.unpause, "suspend": driver.suspend, "resume": driver.resume, "update": driver.update,
         "resize_disk": resize_disk, "snapshot": snapshot, "console_log": driver.console_log,
-        "console_path": driver.console_path, "statistics": driver.statistics, "list": listing,
+        "console_path": driver.console_path, "statistics": driver.statistics, "list": listing, "images": images,
     }  # fmt: skip
     for name, call in calls.items():
         commands.add(f"compute.{name}", call)

@@ -8,10 +8,12 @@ so succeeds and changes nothing, and a call repeated after a crash finishes what
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
+
+from cumulet.image.drivers.base import ImageSource
 
 
 class Power(enum.StrEnum):
@@ -38,15 +40,15 @@ class Throttle(msgspec.Struct, frozen=True, omit_defaults=True):
 class RootDisk(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A root (or ephemeral, or swap) disk that lives and dies with the server, in its own directory.
 
-    `image` is the id of the image it starts from (its file is at `image_path`); None makes an empty disk.
+    `image` is the id of the image it starts from; None makes an empty disk. `source` says where the image's data is, while the
+    disk is yet to be made of it; None where the image is gone: a disk that is there does not need it.
     `epoch` grows by one with each rebuild: a disk of an older epoch is made anew.
     """
 
     id: str
     size_gib: int
     image: str | None = None
-    image_path: str | None = None
-    image_format: str = "qcow2"
+    source: ImageSource | None = None
     epoch: int = 0
     boot_index: int | None = None
     bus: str = "virtio"
@@ -94,7 +96,7 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rescue or installer ISO, where there is one."""
     kernel: RootDisk | None = None
     ramdisk: RootDisk | None = None
-    """Raw images that are booted, with `command_line`, before any disk is looked at."""
+    """Images that are booted, with `command_line`, before any disk is looked at; their sources are taken as they are."""
     command_line: str = ""
     properties: dict[str, str] = {}
     """Image properties that bear on virtual hardware (`hw_disk_bus`, `hw_vif_model`, `hw_machine_type`, ...)."""
@@ -103,6 +105,11 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     cpu_shares: int | None = None
     running: bool = True
     """What the host should bring back after it restarts."""
+
+    @property
+    def boots(self) -> tuple[RootDisk, ...]:
+        """What is booted instead of a disk: a kernel, and perhaps a ramdisk."""
+        return tuple(image for image in (self.kernel, self.ramdisk) if self.kernel and image)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -159,6 +166,13 @@ class NoSuchMachine(DriverError):
     """The driver has no machine of that id on this host."""
 
 
+def source_of(disk: RootDisk) -> ImageSource:
+    """Where the data is that a disk is to be made of. Raises DriverError where that is gone."""
+    if disk.source is None:
+        raise DriverError(f"image {disk.image} is gone, and disk {disk.id} was to be made of it")
+    return disk.source
+
+
 PowerWatcher = Callable[[str, Power], Awaitable[None]]
 
 
@@ -178,6 +192,10 @@ class ComputeDriver(Protocol):
 
     async def list(self) -> list[Found]:
         """Every machine with a directory on this host, whatever it is doing."""
+        ...
+
+    def unmade(self, machine: Machine) -> Sequence[RootDisk]:
+        """What of the machine's root disks, kernel and ramdisk is yet to be made."""
         ...
 
     async def start(self, machine: Machine) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from cumulet.compute.drivers.base import DriverError
-from cumulet.compute.drivers.files import settle
+from cumulet.kernel.files import settle
 from cumulet.kernel.process import CommandFailed, run
 
 LABEL = "config-2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cumulet.kernel.files import sync
+from cumulet.kernel.files import settle
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -15,11 +15,3 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     settle(part, path)
-
-
-def settle(part: Path, path: Path) -> None:
-    """Give a finished file its name for good."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync(path.parent)

@@ -9,7 +9,7 @@ import asyncio
 import time
 import typing as t
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,8 +25,10 @@ from cumulet.compute.drivers.base import (
     Power,
     PowerWatcher,
     Resources,
+    RootDisk,
     Statistics,
 )
+from cumulet.image.formats import Inspector
 from cumulet.kernel import recipe
 
 GIB = 1 << 30
@@ -95,6 +97,11 @@ class SimulatedDriver:
 
     async def list(self) -> list[Found]:
         return [Found(id, server.power, server.machine.generation) for id, server in sorted(self._servers.items())]
+
+    def unmade(self, machine: Machine) -> Sequence[RootDisk]:
+        server = self._servers.get(machine.id)
+        made = set(_files(server.machine)) if server else set()
+        return [disk for name, disk in _files(machine).items() if name not in made]
 
     async def start(self, machine: Machine) -> None:
         async with self._call("start", machine.id):
@@ -221,6 +228,11 @@ class SimulatedDriver:
         part.replace(self._file)
 
 
+def _files(machine: Machine) -> dict[str, RootDisk]:
+    """What a host would make of images for a server, by the names that the files would have."""
+    return {f"{disk.id}.{disk.epoch}": disk for disk in machine.roots} | {f"{image.image}": image for image in machine.boots}
+
+
 def _boot_steps(server: Server) -> list[tuple[int, str]]:
     if not server.boots:
         return []
@@ -233,12 +245,11 @@ def _boot_steps(server: Server) -> list[tuple[int, str]]:
 def _disk_size(machine: Machine) -> int:
     """The size in bytes of the first root disk: as asked, else that of its image, where it can be read."""
     disk = machine.roots[0]
-    if disk.size_gib or disk.image_path is None:
+    if disk.size_gib or disk.source is None or disk.source.path is None:
         return max(1, disk.size_gib) * GIB
-    path = Path(disk.image_path)
     try:
-        return qcow2.read(path).size if disk.image_format == "qcow2" else path.stat().st_size
-    except (OSError, ValueError):
+        return Inspector.of(Path(disk.source.path)).virtual_size
+    except OSError:
         return GIB
 
 

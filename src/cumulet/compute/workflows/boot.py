@@ -24,7 +24,7 @@ TRIES = 3
 class BootServer(Saga):
     """The row says on which host. `pinned` says that it must be this one, `tried` on which it has failed before."""
 
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     @step
     async def volumes(self) -> dict:

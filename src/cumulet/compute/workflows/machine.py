@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ... import image, network
+from ...image.drivers.base import ImageSource
 from ...kernel.db import Row, Tx
 from ...kernel.http import NotFound
 from ...kernel.runtime import Runtime
@@ -63,31 +64,20 @@ def _direct_boot(tx: Tx, runtime: Runtime, row: Row) -> dict[str, t.Any]:
         return {}
     bus = str(row.image_properties.get("hw_disk_bus", "virtio"))
     default = f"root=/dev/{'vda' if bus == 'virtio' else 'sda'} {CONSOLES}"
-    found = {
-        name: msgspec.structs.replace(
-            _local(tx, runtime, row, id=name, image_id=image_id, size=0, boot=None, epoch=0, bus=bus), image_format="raw"
-        )
-        for name, image_id in named.items()
-    }  # fmt: skip
+    found = {name: RootDisk(id=name, size_gib=0, image=id, source=_as_is(image.source(tx, runtime, id))) for name, id in named.items()}
     return {**found, "command_line": str(row.image_properties.get("os_command_line") or default)}
+
+
+def _as_is(source: ImageSource | None) -> ImageSource | None:
+    return source and msgspec.structs.replace(source, as_is=True)
 
 
 def _local(tx: Tx, runtime: Runtime, row: Row, *, id: str, image_id: str | None, size: int, boot: int | None, epoch: int,
            bus: str) -> RootDisk:  # fmt: skip
-    stored = _stored(tx, runtime, image_id) if image_id else None
     return RootDisk(
-        id=id, size_gib=size, image=image_id, image_path=str(stored.path) if stored else None,
-        image_format=stored.format if stored else "qcow2", epoch=epoch, boot_index=boot, bus=bus,
-        throttle=_throttle(row.flavor["extra_specs"]),
+        id=id, size_gib=size, image=image_id, source=image.source(tx, runtime, image_id) if image_id else None, epoch=epoch,
+        boot_index=boot, bus=bus, throttle=_throttle(row.flavor["extra_specs"]),
     )  # fmt: skip
-
-
-def _stored(tx: Tx, runtime: Runtime, image_id: str) -> t.Any:
-    """An image's file; None where the image is gone: a disk that was made of it does not need it any longer."""
-    try:
-        return image.stored(tx, runtime, image_id)
-    except FileNotFoundError:
-        return None
 
 
 def _volume(disk: Row, row: Row) -> VolumeDisk:

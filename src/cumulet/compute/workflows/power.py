@@ -13,7 +13,7 @@ from ..servers.tables import servers
 from .attachments import connect_volumes
 from .faults import fault
 from .machine import describe
-from .restart import server
+from .restart import have_images, server
 from .tell import tell
 
 
@@ -60,6 +60,7 @@ class PowerServer(Saga):
         await connect_volumes(self)
         await tell(self)
         machine = await self.runtime.db.read(lambda tx: describe(tx, self.runtime, self.subject, self.generation))
+        await have_images(self, row.host, machine)
         hard = {} if change.hard is None else {"hard": change.hard}
         await self.call(row.host, change.command, timeout=120, machine=machine, **hard)
 

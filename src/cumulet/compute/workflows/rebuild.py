@@ -17,7 +17,7 @@ from .restart import power_off, power_on
 class RebuildServer(Saga):
     """The rows say what the server is to be; `stopped` whether it is to stay off."""
 
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     @step
     async def halt(self) -> None:

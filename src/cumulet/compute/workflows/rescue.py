@@ -17,7 +17,7 @@ from .restart import power_off, power_on
 class RescueServer(Saga):
     """The row's `rescue` names the image. `was` is the state that it was in, `stopped` whether it was off then."""
 
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     stop = restart.stop
 
@@ -51,7 +51,7 @@ class RescueServer(Saga):
 class UnrescueServer(Saga):
     """`rescue` is what the server goes back to where it cannot leave its rescue."""
 
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     @step
     async def stop(self) -> None:

@@ -17,7 +17,7 @@ from .restart import power_off, power_on, server
 
 
 class _Reshape(Saga):
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     async def power_on(self) -> None:
         """Run the server as its rows now say, unless it was stopped when this began."""

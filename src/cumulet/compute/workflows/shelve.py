@@ -52,7 +52,7 @@ class OffloadServer(Saga):
     """Takes a shelved server off its host. There is no way back from the first step on, only forward again: the image has
     what the disk had, and whatever of the disk is left is never booted."""
 
-    deadline = dt.timedelta(minutes=15)
+    deadline = dt.timedelta(hours=2)
 
     @step
     async def destroy(self) -> None:

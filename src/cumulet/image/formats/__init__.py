@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inspector import Inspected, Inspector, read_as
+from .inspector import Inspected, Inspector
 from .verdict import PACKED, UnsafeImage, check
 
-__all__ = ["PACKED", "Inspected", "Inspector", "UnsafeImage", "check", "read_as"]
+__all__ = ["PACKED", "Inspected", "Inspector", "UnsafeImage", "check"]

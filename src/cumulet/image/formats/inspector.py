@@ -46,6 +46,11 @@ class Inspected:
     unsafe: str | None = None
     partitions: str | None = None
 
+    @property
+    def read_as(self) -> str:
+        """The format in which a hypervisor reads it: its own, and raw for what is a raw disk to that."""
+        return "raw" if self.format in TO_A_HOST_RAW else self.format
+
 
 class Inspector:
     """Takes an image's bytes in chunks of any size, then says what it is. Never raises on any content.
@@ -98,12 +103,6 @@ class Inspector:
         if found.whole_sectors and self._size % SECTOR:
             return f"it is cut short: its {self._size} bytes do not end with a sector"
         return None
-
-
-def read_as(path: Path) -> str:
-    """The format in which a hypervisor reads a file: that of its content, and raw for what is a raw disk to it. Raises OSError."""
-    found = Inspector.of(path).format
-    return "raw" if found in TO_A_HOST_RAW else found
 
 
 class _Reader:

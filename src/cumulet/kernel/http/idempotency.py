@@ -16,7 +16,7 @@ from starlette.responses import Response
 from .. import clock
 from ..db import Tx, table
 from ..errors import BadRequest, Conflict
-from ..sealing import Box, Unsealable, box
+from ..sealing import Box, Unsealable, own_box
 
 if t.TYPE_CHECKING:
     from .request import Request
@@ -90,7 +90,7 @@ def _fingerprint(request: Request, raw: bytes) -> str:
 
 
 def _box(request: Request) -> Box:
-    return box(request.runtime.config.root / "control" / "answers.key")
+    return own_box(request.runtime.config.root)
 
 
 def _opened(request: Request, sealed: bytes) -> tuple[dict[str, str], bytes]:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from ...image.drivers.base import ImageSource
+
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     total_gib: float
@@ -21,8 +23,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     volume_id: str | None = None
     snapshot_id: str | None = None
-    image_path: str | None = None
-    image_format: str = "raw"
+    image: ImageSource | None = None
 
 
 class VolumeDriverError(Exception):

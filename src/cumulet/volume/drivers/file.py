@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from ...image.drivers.base import QEMU_NAMES, ImageDriverError, ImageSource
+from ...image.drivers.cache import ImageCache
 from ...kernel import ids
 from ...kernel.process import CommandFailed, run
 from .base import Capacity, Source, VolumeDriverError
@@ -24,21 +26,17 @@ GIB = 1 << 30
 PATIENCE = 24 * 3600
 """Seconds after which a copy is given up; who calls has a deadline of its own, which is shorter."""
 
-QEMU_NAMES = {name: name for name in ("raw", "qcow2", "vmdk", "vdi", "vpc", "vhdx")} | {
-    "vhd": "vpc", "ploop": "parallels", "iso": "raw", "gpt": "raw", "ami": "raw", "ari": "raw", "aki": "raw",
-}  # fmt: skip
-"""The image API's disk formats -> what qemu-img calls them."""
-
 
 class _Information(msgspec.Struct, rename="kebab"):
     virtual_size: int
-    backing_filename: str | None = None
 
 
 class FileDriver:
-    """Volumes in `root`. They belong to this process, and nobody else reads them: guests are handed them open."""
+    """Volumes in `root`. They belong to this process, and nobody else reads them: guests are handed them open. `images` is the
+    host's cache of those that volumes are made of."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, images: ImageCache):
+        self._images = images
         self._root = root.absolute()
         self._volumes, self._snapshots, self._incoming = (self._root / name for name in ("volumes", "snapshots", "incoming"))
 
@@ -74,14 +72,18 @@ class FileDriver:
 
     async def _fill(self, new: Path, size: int, source: Source) -> None:
         match source:
-            case Source(volume_id=None, snapshot_id=None, image_path=None):
+            case Source(volume_id=None, snapshot_id=None, image=None):
                 return
-            case Source(volume_id=str(id), snapshot_id=None, image_path=None):
+            case Source(volume_id=str(id), snapshot_id=None, image=None):
                 await self._copy(_existing(self._volume(id), f"volume {id}"), new, size)
-            case Source(volume_id=None, snapshot_id=str(id), image_path=None):
+            case Source(volume_id=None, snapshot_id=str(id), image=None):
                 await self._copy(_existing(self._snapshot(id), f"snapshot {id}"), new, size)
-            case Source(volume_id=None, snapshot_id=None, image_path=str(path)):
-                await self._convert(_existing(Path(path), "the image"), qemu_name(source.image_format), new, size)
+            case Source(volume_id=None, snapshot_id=None, image=ImageSource() as image):
+                try:
+                    async with self._images.data(image) as (path, format):
+                        await self._convert(path, format, new, size)
+                except ImageDriverError as error:
+                    raise VolumeDriverError(str(error)) from None
             case _:
                 raise VolumeDriverError("a volume starts from one thing: a volume, a snapshot or an image")
 
@@ -170,10 +172,8 @@ class FileDriver:
     async def _convert(self, image: Path, format: str, new: Path, size: int) -> None:
         if format == "raw":
             return await self._copy(image, new, size)
-        said = msgspec.json.decode(await _qemu_img("info", "--output=json", "-f", format, str(image)), type=_Information)
-        if said.backing_filename:
-            raise VolumeDriverError(f"the image refers to another file ({said.backing_filename}), which is not allowed")
-        _must_fit(said.virtual_size, size)
+        said = await _qemu_img("info", "--output=json", "-f", format, str(image))
+        _must_fit(msgspec.json.decode(said, type=_Information).virtual_size, size)
         await _qemu_img("convert", "-f", format, "-O", "raw", str(image), str(new))
 
     async def _remove(self, path: Path) -> None:

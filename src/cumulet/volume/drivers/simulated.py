@@ -115,9 +115,9 @@ class SimulatedDriver:
         match source:
             case Source(volume_id=None, snapshot_id=None):
                 needed = 0
-            case Source(volume_id=str(id), snapshot_id=None, image_path=None):
+            case Source(volume_id=str(id), snapshot_id=None, image=None):
                 needed = self._volume(id)
-            case Source(volume_id=None, snapshot_id=str(id), image_path=None):
+            case Source(volume_id=None, snapshot_id=str(id), image=None):
                 needed = self._snapshot(id)
             case _:
                 raise VolumeDriverError("a volume starts from one thing: a volume, a snapshot or an image")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import typing as t
 
-from ... import image as images
 from ...kernel.db import Row, Tx
-from ...kernel.runtime import Runtime
 from ...kernel.work import Saga, step
-from ..backup_files import backup_path
 from ..messages import told
 from ..tables import backups, volumes
 from .rows import settle, volume_row
+from .sources import source_of
 
 
 class CreateVolume(Saga):
@@ -53,14 +50,3 @@ class CreateVolume(Saga):
 
     def _backup_is_free(self, tx: Tx) -> None:
         tx.update(backups, {"restored_to": self.subject, "status": "restoring"}, status="available", restored_to=None)
-
-
-async def source_of(runtime: Runtime, row: Row, backup_file: str | None) -> dict[str, t.Any]:
-    """What a volume starts from, as the driver takes it."""
-    if backup_file:
-        return {"image_path": str(backup_path(runtime, backup_file)), "image_format": "raw"}
-    source = {"snapshot_id": row.snapshot_id, "volume_id": row.source_volid}
-    if row.image_id:
-        found = await runtime.db.read(lambda tx: images.stored(tx, runtime, row.image_id))
-        source = {"image_path": str(found.path), "image_format": found.format}
-    return {name: value for name, value in source.items() if value is not None}

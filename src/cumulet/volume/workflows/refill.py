@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ... import image as images
 from ...kernel.db import Tx
 from ...kernel.work import Saga, step
-from ..backup_files import backup_path
 from ..tables import backups, snapshots, volumes
 from .rows import settle, volume_row
+from .sources import from_backup, from_image
 
 
 class RevertVolume(Saga):
@@ -43,10 +42,9 @@ class RefillVolume(Saga):
     async def refill(self) -> None:
         row = await volume_row(self, self.subject)
         if "backup_file" in self.state:
-            source = {"image_path": str(backup_path(self.runtime, self.state["backup_file"])), "image_format": "raw"}
+            source = from_backup(self.runtime, self.state["backup_file"])
         else:
-            found = await self.runtime.db.read(lambda tx: images.stored(tx, self.runtime, self.state["image_id"]))
-            source = {"image_path": str(found.path), "image_format": found.format}
+            source = await from_image(self.runtime, row.host, self.state["image_id"])
         await self.call(row.host, "volume.delete", id=row.id)
         await self.call(row.host, "volume.create", timeout=3600, id=row.id, size_gib=row.size, source=source)
 

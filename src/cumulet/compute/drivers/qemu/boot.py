@@ -15,10 +15,10 @@ from cumulet.compute.drivers.qemu import command, console, devices, disks, hotpl
 from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.guest import MONITOR, Guest, OnChange
-from cumulet.compute.drivers.qemu.images import Images
 from cumulet.compute.drivers.qemu.launch import Process, spawn
 from cumulet.compute.drivers.qemu.qmp import QmpGone, listen_unix
 from cumulet.compute.drivers.qemu.record import Record
+from cumulet.image.drivers.cache import ImageCache
 
 SERIAL, SCREEN = "serial.sock", "vnc.sock"
 
@@ -27,7 +27,7 @@ class Host(msgspec.Struct, kw_only=True):
     """What every guest of a driver shares. `control` is who may reach their consoles: the control plane's process."""
 
     servers: Path
-    images: Images
+    images: ImageCache
     cgroups: Cgroups
     accounts: Accounts
     control: Account

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from cumulet.compute.drivers import qcow2
 from cumulet.compute.drivers.base import DriverError, Power
-from cumulet.compute.drivers.files import settle
 from cumulet.compute.drivers.qemu.disks import Layer
 from cumulet.compute.drivers.qemu.guest import Guest
 from cumulet.compute.drivers.qemu.hotplug import add_node, remove_node
 from cumulet.compute.drivers.qemu.qmp import heard
-from cumulet.kernel.files import sync
+from cumulet.kernel.files import settle, sync
 from cumulet.kernel.process import CommandFailed, run
 
 MEMORY = "memory"

@@ -6,6 +6,8 @@ QEMU opens no file by name: it is handed open descriptors (fdsets), so its user 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from cumulet.compute.drivers import qcow2
-from cumulet.compute.drivers.base import DriverError, RootDisk, VolumeDisk
+from cumulet.compute.drivers.base import DriverError, RootDisk, VolumeDisk, source_of
 from cumulet.compute.drivers.files import write_whole
-from cumulet.compute.drivers.qemu.images import Images
+from cumulet.image.drivers.base import ImageDriverError
+from cumulet.image.drivers.cache import ImageCache
 from cumulet.kernel.process import CommandFailed, run
 
 GIB = 1 << 30
@@ -43,7 +46,7 @@ def root_path(directory: Path, disk: RootDisk) -> Path:
     return directory / f"{disk.id}.{disk.epoch}.qcow2"
 
 
-async def make_root(directory: Path, disk: RootDisk, images: Images) -> None:
+async def make_root(directory: Path, disk: RootDisk, images: ImageCache) -> None:
     """Make a root disk that is missing, grow one that is too small, remove those of older epochs.
 
     Raises DriverError where the image does not fit in `size_gib`.
@@ -59,19 +62,39 @@ async def make_root(directory: Path, disk: RootDisk, images: Images) -> None:
             other.unlink()
 
 
-async def _create(path: Path, disk: RootDisk, images: Images) -> None:
+def standing_on(servers: Path) -> set[str]:
+    """Names of the files that the disks of servers, each with a directory below this one, stand on."""
+    found = set()
+    for disk in servers.glob("*/*.qcow2"):
+        with contextlib.suppress(FileNotFoundError):
+            if backing := qcow2.read(disk).backing:
+                found.add(os.path.basename(backing))
+    return found
+
+
+async def _create(path: Path, disk: RootDisk, images: ImageCache) -> None:
     size = disk.size_gib * GIB
     if disk.image is None:
         if not size:
             raise DriverError(f"disk {disk.id} has neither an image nor a size")
         await asyncio.to_thread(write_whole, path, qcow2.empty(size))
         return
-    check_name(disk.image, "image id")
-    async with images.hold(disk) as (base, format, image_size):
-        if size and image_size > size:
-            raise DriverError(f"image {disk.image} needs {image_size} bytes, more than the {disk.size_gib} GiB of disk {disk.id}")
-        content = qcow2.empty(size or image_size, f"../../{base.parent.name}/{base.name}", format)
-        await asyncio.to_thread(write_whole, path, content)
+    try:
+        async with images.base(source_of(disk)) as (base, format):
+            image_size = _virtual_size(base, format)
+            if size and image_size > size:
+                raise DriverError(f"image {disk.image} needs {image_size} bytes, more than the {disk.size_gib} GiB of disk {disk.id}")
+            content = qcow2.empty(size or image_size, os.path.relpath(base, path.parent), format)
+            await asyncio.to_thread(write_whole, path, content)
+    except ImageDriverError as error:
+        raise DriverError(str(error)) from None
+
+
+def _virtual_size(path: Path, format: str) -> int:
+    """Bytes of disk that an image has, in whole sectors."""
+    if format == "qcow2":
+        return qcow2.read(path).size
+    return -(-path.stat().st_size // 512) * 512
 
 
 async def _grow(path: Path, size: int) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from cumulet.compute.drivers.base import (
@@ -19,18 +19,19 @@ from cumulet.compute.drivers.base import (
     Power,
     PowerWatcher,
     Resources,
+    RootDisk,
     Statistics,
 )
-from cumulet.compute.drivers.qemu import console, copies, devices, launch, probe, survey
+from cumulet.compute.drivers.qemu import console, copies, devices, kernel, launch, probe, survey
 from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.boot import SCREEN, SERIAL, Host
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.disks import check_name, root_path
 from cumulet.compute.drivers.qemu.guest import Guest
-from cumulet.compute.drivers.qemu.images import Images
 from cumulet.compute.drivers.qemu.record import FILE
 from cumulet.compute.drivers.qemu.servers import Servers
 from cumulet.compute.drivers.qemu.tap import open_tap
+from cumulet.image.drivers.cache import ImageCache
 
 TRIM_SECONDS = 5
 """How often console logs are looked at for having grown too long."""
@@ -43,14 +44,16 @@ class QemuDriver:
 
     capabilities = Capabilities(name="qemu")
 
-    def __init__(self, root: Path, host: str, tap: Callable[[str], str], user: str, uids: range, accelerator: str = "auto") -> None:
-        """`tap` names the tap device of a port; `user` may reach the consoles; each guest runs as one of `uids`."""
+    def __init__(self, root: Path, host: str, tap: Callable[[str], str], user: str, uids: range, images: ImageCache,
+                 accelerator: str = "auto") -> None:  # fmt: skip
+        """`tap` names the tap device of a port; `user` may reach the consoles; each guest runs as one of `uids`; disks stand on the
+        files of `images`, which is told by `disks.standing_on(root / "servers")` of which."""
         root = root.resolve()
         self.accelerator_reason = ""
         self._root, self._name, self._wanted, self._tap, self._uids = root, host, accelerator, tap, uids
         host_parts = Host(
             servers=root / "servers",
-            images=Images(root / "images"),
+            images=images,
             cgroups=Cgroups(root),
             accounts=Accounts(root / "servers", uids),
             control=Account.of(user),
@@ -67,7 +70,6 @@ class QemuDriver:
         """Find the guests that still run, remove what a crash left half-made, choose the accelerator."""
         self._on_power = on_power
         self._servers.make_directory()
-        self._servers.host.images.make_directory()
         self._version = await survey.qemu_version()
         found = await probe.choose(self._root, self._wanted, Account.of_guest(self._uids[0]), self._version.text)
         self._servers.host.accelerator, self.accelerator_reason = found.name, found.reason
@@ -100,6 +102,12 @@ class QemuDriver:
                 log.error("%s", error)
                 found.append(Found(id, Power.CRASHED, -1))
         return found
+
+    def unmade(self, machine: Machine) -> Sequence[RootDisk]:
+        check_name(machine.id, "server id")
+        directory = self._servers.directory(machine.id)
+        disks = [disk for disk in machine.roots if not root_path(directory, disk).exists()]
+        return disks + [image for image in machine.boots if not kernel.path_of(directory, image).exists()]
 
     async def start(self, machine: Machine) -> None:
         check_name(machine.id, "server id")
@@ -235,10 +243,6 @@ class QemuDriver:
             guest = await self._servers.need(id, "measured")
             record = self._servers.record(id)
             return await survey.statistics(guest, record.booted or record.machine, self._tap)
-
-    async def prune_images(self) -> None:
-        """Remove cached images that no server's disk stands on."""
-        self._servers.host.images.prune(self._servers.host.servers.glob("*/*.qcow2"))
 
     def _changed(self, guest: Guest, power: Power) -> None:
         self._spawn(self._tell(guest, power))

@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cumulet.compute.drivers.base import DriverError, Machine, RootDisk
-from cumulet.compute.drivers.files import settle
+from cumulet.compute.drivers.base import DriverError, Machine, RootDisk, source_of
 from cumulet.compute.drivers.qemu.command import Descriptors
 from cumulet.compute.drivers.qemu.disks import check_name
-from cumulet.compute.drivers.qemu.images import Images
+from cumulet.image.drivers.base import ImageDriverError
+from cumulet.image.drivers.cache import ImageCache
+from cumulet.kernel.files import settle
 from cumulet.kernel.process import CommandFailed, run
 
 COPY_SECONDS = 600
 SUFFIX = ".boot"
 
 
-async def prepare(directory: Path, machine: Machine, images: Images, group: int) -> None:
+async def prepare(directory: Path, machine: Machine, images: ImageCache, group: int) -> None:
     """Copy kernel and ramdisk beside the server's disks, for `group` to read, and remove those of an earlier image.
 
     They stay as they are whatever becomes of the image. Raises DriverError.
     """
-    wanted = {_path(directory, image): image for image in _images(machine)}
+    wanted = {path_of(directory, image): image for image in machine.boots}
     for path, image in wanted.items():
         if not path.exists():
-            async with images.hold(image) as (cached, _, _):
-                await _copy(cached, path, group)
+            await _bring(image, path, images, group)
     for other in directory.glob(f"*{SUFFIX}"):
         if other not in wanted:
             other.unlink()
@@ -36,15 +36,11 @@ def arguments(directory: Path, machine: Machine, files: Descriptors) -> list[str
     argv: list[str] = []
     for option, image in (("-kernel", machine.kernel), ("-initrd", machine.ramdisk)):
         if machine.kernel and image:
-            argv += [option, _name(files.keep(os.open(_path(directory, image), os.O_RDONLY | os.O_CLOEXEC)))]
+            argv += [option, _name(files.keep(os.open(path_of(directory, image), os.O_RDONLY | os.O_CLOEXEC)))]
     return [*argv, "-append", machine.command_line] if argv else []
 
 
-def _images(machine: Machine) -> list[RootDisk]:
-    return [image for image in (machine.kernel, machine.ramdisk) if machine.kernel and image]
-
-
-def _path(directory: Path, image: RootDisk) -> Path:
+def path_of(directory: Path, image: RootDisk) -> Path:
     """Where a server's copy of a kernel or ramdisk is."""
     check_name(str(image.image), "image id")
     return directory / f"{image.image}{SUFFIX}"
@@ -56,10 +52,18 @@ def _name(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
-async def _copy(cached: Path, path: Path, group: int) -> None:
+async def _bring(image: RootDisk, path: Path, images: ImageCache, group: int) -> None:
+    try:
+        async with images.data(source_of(image)) as (data, _):
+            await _copy(data, path, group)
+    except ImageDriverError as error:
+        raise DriverError(str(error)) from None
+
+
+async def _copy(data: Path, path: Path, group: int) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
-        await run("cp", "--reflink=auto", "--remove-destination", "--", str(cached), str(part), timeout=COPY_SECONDS)
+        await run("cp", "--reflink=auto", "--remove-destination", "--", str(data), str(part), timeout=COPY_SECONDS)
         os.chown(part, 0, group)
         part.chmod(0o440)
         settle(part, path)
