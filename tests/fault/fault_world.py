@@ -47,13 +47,15 @@ class Fault:
 
 @dc.dataclass
 class Trouble:
-    """What befalls the command that a step sends as its `nth`: `do` gets what sends it, and answers in its stead."""
+    """What befalls the command that a step sends as its `nth`: `do` gets what sends it, and answers in its stead. `command` is what
+    that was."""
 
     saga: str
     step: str
     nth: int
     do: t.Callable[[Send], t.Awaitable[t.Any]]
     met: bool = False
+    command: str = ""
 
 
 async def fail() -> None:
@@ -112,7 +114,7 @@ class FaultyBus:
             self.sent[step] += 1
         if trouble is None or trouble.met or step != (trouble.saga, trouble.step) or self.sent[step] != trouble.nth:
             return await send()
-        trouble.met = True
+        trouble.met, trouble.command = True, name
         return await trouble.do(send)
 
 
