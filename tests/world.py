@@ -19,6 +19,7 @@ import msgspec
 
 from cumulet.compute.agent.metadata import MetadataStore
 from cumulet.compute.drivers.base import ComputeDriver, Power
+from cumulet.compute.drivers.qemu.disks import standing_on
 from cumulet.compute.drivers.simulated import Recipe
 from cumulet.compute.drivers.simulated import SimulatedDriver as SimulatedCompute
 from cumulet.image.cache.hosts import image_hosts
@@ -194,7 +195,7 @@ class _Agent:
     def _host(root: Path, name: str, recipe: Recipe, compute: MakeCompute, store: MetadataStore) -> Host:
         return Host(
             name, compute(name, recipe, _directory(root / "compute")), SimulatedNetwork(root=_directory(root / "network")),
-            SimulatedVolume(state=root / "volumes.json"), ImageCache(root / "images"), Ledger(root / "generations"), store,
+            SimulatedVolume(state=root / "volumes.json"), ImageCache(root / "images", lambda: standing_on(root / "compute/servers")), Ledger(root / "generations"), store,
         )  # fmt: skip
 
     async def open(self) -> None:
