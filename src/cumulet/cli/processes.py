@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import typing as t
@@ -30,6 +31,8 @@ def serve(config: Config, roles: frozenset[str], fd: int | None) -> None:
     layout, supervisor = Layout(config.root), os.getppid()
     listening = socket.socket(fileno=fd) if fd is not None else _alone(config, layout, roles)
     _count_together(layout)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a client costs a file, and an upload two; many systems begin with 1024
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would not be there after a fork
     from ..run import control, crew
 

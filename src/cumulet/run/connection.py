@@ -1,4 +1,5 @@
-"""A client's connection, as uvicorn has it, and one thing that it has not: sending a part of a file without a copy in this process."""
+"""A client's connection, as uvicorn has it, and two things that it has not: sending a part of a file without a copy in this
+process, and an end to waiting for a client that stalls."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import mmap
 import os
 import select
+import socket
 import typing as t
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -18,17 +20,74 @@ DELAY = 2.0
 """Milliseconds for which it waits that a client takes more."""
 PIECE = 16 << 10
 """Bytes that the transport is given after that: it knows how to wait for room, and for the client's end."""
+PATIENCE = 300.0
+"""Seconds in which a client that is to send something has to send LEAST bytes or all there is, and for which one that is sent
+something may take nothing."""
+LEAST = 64 << 10
+STALLED = b"The request did not come, or hardly any of it."
 
 
 class Connection(HttpToolsProtocol):
     """Understands ASGI's `http.response.zerocopysend` as the message that ends an answer, where nothing has to be done to its bytes
-    on their way: not with TLS."""
+    on their way: not with TLS.
+
+    A client that stalls in the middle of a request is answered with 408, and is then as one that went away. One that does not
+    read its answer the system gives up."""
 
     _lost = False
+    _since: float | None = None
+    """When the client last had sent enough; None while it has nothing to send."""
+    _came = 0
+    """Bytes since then."""
+    _watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
+        self._since = self.loop.time()
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._look_no_more()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._look_no_more()
+        super().handle_websocket_upgrade()
+
+    def data_received(self, data: bytes) -> None:
+        self._came += len(data)
+        if self._came >= LEAST and self._since is not None:
+            self._since, self._came = self.loop.time(), 0
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._since, self._came = self.loop.time(), 0
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._since = None
+        super().on_message_complete()
+
+    def _look(self) -> None:
+        """See now and then whether the client stalls. While it is this process that takes no more, it does not."""
+        now = self.loop.time()
+        if self._since is not None and self.flow.read_paused:
+            self._since = now
+        if self._since is None or now - self._since < PATIENCE:
+            self._watch = self.loop.call_later(PATIENCE / 4, self._look)
+            return
+        if self.cycle is None or not self.cycle.response_started:
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+                                 b"Content-Length: %d\r\n\r\n%s" % (len(STALLED), STALLED))  # fmt: skip
+        self.transport.close()
+
+    def _look_no_more(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: t.Any) -> None:
         super()._start_asgi_task(cycle, self._with_files(cycle, app) if self.scheme == "http" else app)

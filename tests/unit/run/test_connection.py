@@ -122,3 +122,25 @@ def test_a_file_that_was_cut_short_ends_the_connection(served: Served):
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             answer.read()
     assert served.ended.acquire(timeout=30) and served.files[-1].closed
+
+
+@pytest.mark.parametrize("part", [b"", b"GET /0-5 HTTP/1.1\r\nHost: h"], ids=["nothing", "half a head"])
+def test_a_request_that_does_not_come_is_waited_for_no_longer(served: Served, monkeypatch: pytest.MonkeyPatch, part: bytes):
+    monkeypatch.setattr("cumulet.run.connection.PATIENCE", 0.3)
+    with served.connect() as connection:
+        connection.sendall(part)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 408 and b"did not come" in answer.read()
+        assert connection.recv(1) == b""
+
+
+def test_a_connection_between_two_requests_is_kept(served: Served, data: bytes, monkeypatch: pytest.MonkeyPatch):
+    """For another time, which is longer than it takes to give up one that stalls."""
+    monkeypatch.setattr("cumulet.run.connection.PATIENCE", 0.5)
+    with contextlib.closing(http.client.HTTPConnection(*served.address, timeout=30)) as connection:
+        for _ in range(2):
+            connection.request("GET", "/0-5")
+            assert connection.getresponse().read() == data[:5]
+            with served.connect() as stalled, stalled.makefile("rb") as said:
+                assert said.read().startswith(b"HTTP/1.1 408")
