@@ -3,7 +3,9 @@ files go that hosts wrote for images that do not wait for them."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from collections import defaultdict
 
 import sqlalchemy as sa
 
@@ -14,8 +16,8 @@ from ..kernel.work import Reconciler
 from .data import give_up, snapshots
 from .images import images
 from .locations import BEAT, locations
-from .stores.base import StoreError
-from .stores.registry import Stores, stores
+from .stores.base import Store, StoreAway, StoreError
+from .stores.registry import stores
 
 log = get_logger("image")
 LATE = dt.timedelta(days=7)
@@ -31,25 +33,38 @@ class ImageData(Reconciler):
 
     async def run_once(self) -> None:
         await self.runtime.db.write(_start_over)
-        there = stores(self.runtime)
+        unwanted = defaultdict(list)
         for row in await self.runtime.db.read(_unwanted):
-            if await self._removed(there, row.store, row.key):
-                await self.runtime.db.write(lambda tx, row=row: _note_removed(tx, row))
-        for id, store in there:
-            for key in await self._unknown(id, await store.list()):
-                await self._removed(there, id, key)
-            await store.sweep()
+            unwanted[row.store].append(row)
+        async with asyncio.TaskGroup() as looking:
+            for id, store in stores(self.runtime):
+                looking.create_task(self._look_after(id, store, unwanted[id]))
         await self._sweep_snapshots()
+
+    async def _look_after(self, id: str, store: Store, unwanted: list[Row]) -> None:
+        """One that is away is asked once in a round, and holds up none of the others."""
+        try:
+            for row in unwanted:
+                if await self._removed(id, store, row.key):
+                    await self.runtime.db.write(lambda tx, row=row: _note_removed(tx, row))
+            for key in await self._unknown(id, await store.list()):
+                await self._removed(id, store, key)
+            await store.sweep()
+        except StoreAway as error:
+            log.warning("an image store is away; what is to be removed from it waits", store=id, why=str(error))
 
     async def _unknown(self, id: str, kept: list[str]) -> set[str]:
         """Asked for after the store's own list: a key has its row before it has data."""
         rows = await self.runtime.db.read(lambda tx: tx.among(locations.c.key, kept))
         return set(kept) - {row.key for row in rows if row.store == id}
 
-    async def _removed(self, there: Stores, id: str, key: str) -> bool:
+    async def _removed(self, id: str, store: Store, key: str) -> bool:
+        """Raises StoreAway."""
         try:
-            await there[id].delete(key)
+            await store.delete(key)
             return True
+        except StoreAway:
+            raise
         except StoreError as error:
             log.warning("image data could not be removed; it is tried again", store=id, key=key, why=str(error))
             return False

@@ -11,12 +11,12 @@ import pytest
 
 
 @contextlib.contextmanager
-def small_disk(directory: Path) -> Iterator[Path]:
-    """A file system of 8 MiB of its own, mounted on a directory in a user namespace, so that nobody need be root.
+def small_disk(directory: Path, options: str = "size=8m") -> Iterator[Path]:
+    """A file system of 8 MiB of its own, or as tmpfs takes it from these options, mounted on a directory in a user namespace, so that nobody need be root.
     Gives the path by which everybody outside reaches it."""
-    mount = 'mount -t tmpfs -o size=8m tmpfs "$0" && echo mounted && read -r end'
+    mount = 'mount -t tmpfs -o "$1" tmpfs "$0" && echo mounted && read -r end'
     holder = subprocess.Popen(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(directory)],
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(directory), options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

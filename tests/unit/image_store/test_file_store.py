@@ -205,6 +205,14 @@ def test_a_full_disk_says_how_much_is_free_and_leaves_nothing(tmp_path: Path) ->
         put(store, ids.new(), b"small")
 
 
+def test_a_disk_that_takes_no_other_file_says_so(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "nr_inodes=4") as disk:
+        store = FileStore(disk / "images")
+        put(store, ids.new(), b"the last one")
+        with pytest.raises(StoreFull, match="is full: it takes no more files"):
+            put(store, ids.new(), b"x")
+
+
 def test_another_error_of_the_disk_is_told_and_not_called_full(store: FileStore, tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file where the store's directory should be")
     with pytest.raises(StoreError, match="images cannot be written: ") as raised:

@@ -33,6 +33,10 @@ class StoreFull(StoreError):
     """There is no room for the data; the text says where, and how much is free."""
 
 
+class StoreAway(StoreError):
+    """The store is not reached, or does not answer; whatever else it is asked will end so too, and may take as long."""
+
+
 class NoImageData(StoreError):
     """The store has no data of that key."""
 
@@ -52,7 +56,7 @@ class Store(abc.ABC):
     @abc.abstractmethod
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         """Keep what the chunks hold. Whatever goes wrong, an exception from `chunks` or `accept` included, nothing of it
-        stays. Raises StoreFull."""
+        stays, save where the store is away: then `delete` removes it later. Raises StoreFull, StoreAway."""
 
     @abc.abstractmethod
     async def adopt(self, key: str, path: Path, accept: Accept | None = None) -> Stored:

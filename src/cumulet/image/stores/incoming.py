@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import threading
 from pathlib import Path
 
@@ -17,7 +16,7 @@ MODE = 0o640
 
 
 class Incoming:
-    """The temporary file. It is locked as long as its writer lives: an unlocked one is a dead upload's.
+    """The temporary file. It is locked as long as its writer lives: an unlocked one is a dead upload's. Raises StoreError.
 
     Its methods may run in threads that outlive the call which started them, so each holds the lock."""
 
@@ -52,7 +51,10 @@ class Incoming:
 def _create(directory: Path, key: str) -> tuple[Path, int]:
     while True:
         path = directory / f"{key}.{ids.new_hex()}"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+        except OSError as error:
+            raise failed(directory, error) from None
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return path, fd
@@ -99,5 +101,6 @@ def failed(directory: Path, error: OSError) -> StoreError:
     """What an error of the system's means for the store: that there is no room, or something that its operator mends."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"The image store {directory} cannot be written: {error.strerror}")
-    free = shutil.disk_usage(directory).free / 2**20
-    return StoreFull(f"The image store {directory} is full: {free:.1f} MiB free. Delete images or enlarge the disk.")
+    there = os.statvfs(directory)
+    left = "it takes no more files" if there.f_files and not there.f_favail else f"{there.f_bavail * there.f_frsize / 2**20:.1f} MiB free"
+    return StoreFull(f"The image store {directory} is full: {left}. Delete images or enlarge the disk.")

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from .base import Accept, NoImageData, Store, Stored, StoreError, StoreFull
+from .base import Accept, NoImageData, Store, StoreAway, Stored, StoreError, StoreFull
 from .file import file_part, open_file
 
 if t.TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Remote(Store):
 
     @contextlib.contextmanager
     def reached(self) -> Iterator[None]:
-        """Raises StoreError where the server is not reached, or is lost on the way."""
+        """Raises StoreAway where the server is not reached, or is lost on the way."""
         import httpx2
 
         try:
             yield
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise StoreError(f"{self.who} cannot be reached: {str(error) or type(error).__name__}") from None
+            raise StoreAway(f"{self.who} cannot be reached: {str(error) or type(error).__name__}") from None
 
     def refused(self, status: int, said: str, what: str) -> StoreError:
         """The error for an answer of this status; `what` was asked for."""

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from ...kernel import aws4, clock, files
 from ...kernel.config_images import S3Table
-from .base import Accept, Stored, StoreError
+from .base import Accept, StoreAway, Stored, StoreError
 from .remote import Remote, nothing, ranged
 from .streaming import Digest, pass_on
 
@@ -60,6 +60,8 @@ class S3Store(Remote):
                 stored = digest.finish(accept)
                 await self._complete(client, key, upload, tags)
                 return stored
+        except StoreAway:
+            raise
         except BaseException:
             with contextlib.suppress(StoreError):
                 await asyncio.shield(self.delete(key))

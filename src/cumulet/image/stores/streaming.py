@@ -14,6 +14,8 @@ from .base import Accept, Stored
 BATCH = 4 << 20
 """Bytes handed to the worker threads at once. An upload to a file holds three of these, however big it is, and for a moment
 those that a thread has done with and not yet let go."""
+ROOM, LEAST = 16 << 20, 64 << 10
+"""Bytes that uploads which choose their batches gather at once in this process, together; and those of the smallest batch."""
 
 
 class Digest:
@@ -43,14 +45,17 @@ class Digest:
         )
 
 
-async def pass_on(chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int = BATCH) -> None:
-    """Feed `take` with batches of `size` bytes and a little more, collecting the next while it works on one."""
+async def pass_on(
+    chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int | None = None
+) -> None:
+    """Feed `take` with batches as `batches` makes them, collecting the next while it works on one."""
     taking: list[asyncio.Task[None]] = []
     try:
         async with contextlib.aclosing(batches(chunks, size)) as gathered:
             async for batch in gathered:
                 await asyncio.gather(*taking)
                 taking = [asyncio.create_task(take(batch))]
+                del batch  # the next may be long in coming
         await asyncio.gather(*taking)
     finally:
         for task in taking:
@@ -58,18 +63,31 @@ async def pass_on(chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coro
         await asyncio.gather(*taking, return_exceptions=True)
 
 
-async def batches(chunks: AsyncIterator[bytes], size: int = BATCH) -> AsyncGenerator[bytes, None]:
-    """The same bytes in pieces of `size` and a little more, but for the last."""
+async def batches(chunks: AsyncIterator[bytes], size: int | None = None) -> AsyncGenerator[bytes, None]:
+    """The same bytes in pieces of `size` and a little more, but for the last. Without a size they are of BATCH, and smaller where
+    many uploads are under way: what a hundred clients sent that stall now is held as long as they do."""
     held: list[bytes] = []
-    have = 0
-    async for chunk in chunks:
-        held.append(chunk)
-        have += len(chunk)
-        if have >= size:
+    have, me = 0, object()
+    _under_way.add(me)
+    try:
+        async for chunk in chunks:
+            held.append(chunk)
+            have += len(chunk)
+            del chunk
+            if have >= (size or _share()):
+                yield _joined(held)
+                have = 0
+        if have:
             yield _joined(held)
-            have = 0
-    if have:
-        yield _joined(held)
+    finally:
+        _under_way.discard(me)
+
+
+_under_way: set[object] = set()
+
+
+def _share() -> int:
+    return min(BATCH, max(LEAST, ROOM // len(_under_way)))
 
 
 def _joined(held: list[bytes]) -> bytes:

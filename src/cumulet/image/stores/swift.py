@@ -18,7 +18,7 @@ import msgspec
 
 from ...kernel import clock, files
 from ...kernel.config_images import SwiftTable
-from .base import Accept, Stored, StoreError
+from .base import Accept, StoreAway, Stored, StoreError
 from .remote import Remote, nothing, ranged
 from .streaming import Digest, batches
 
@@ -66,6 +66,8 @@ class SwiftStore(Remote):
                 else:
                     await self._ask(client, "PUT", key)
                 return stored
+        except StoreAway:
+            raise
         except BaseException:
             with contextlib.suppress(StoreError):
                 await asyncio.shield(self.delete(key))
