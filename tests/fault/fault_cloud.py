@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx2
 import yaml
 
+from cumulet.image.locations import locations
 from cumulet.kernel import ids
 from cumulet.kernel.db import Database, Tx
 from cumulet.kernel.testing.engines import free_port
@@ -41,9 +43,13 @@ class Client:
         headers = {"Idempotency-Key": ids.new()} if method == "POST" else {}
         if version:
             headers["OpenStack-API-Version"] = version
-        self._token = self._token or self._log_in()
-        headers["X-Auth-Token"] = self._token
+        headers["X-Auth-Token"] = self.token
         return self._insist(method, path, json=json, headers=headers | more.pop("headers", {}), **more)
+
+    @property
+    def token(self) -> str:
+        self._token = self._token or self._log_in()
+        return self._token
 
     def get(self, path: str, **more: t.Any) -> httpx2.Response:
         return self("GET", path, **more)
@@ -72,9 +78,8 @@ class Client:
 class ProcessCloud:
     """One cloud, up, with two flavors, an image and a network. database: the URL of one that is empty; SQLite where it is none."""
 
-    hosts: t.ClassVar[list[str]] = [HOST]
-
     def __init__(self, database: str = ""):
+        self.hosts = [HOST]
         self._data = Path(tempfile.mkdtemp(prefix="fault-"))
         self._data.chmod(0o755)
         self.layout = Layout(self._data)
@@ -109,7 +114,7 @@ class ProcessCloud:
         return self._admin if roles else self._member
 
     def work(self) -> None:
-        eventually("no work left", lambda: not self._live(), PATIENCE, 0.02)
+        eventually("no work left", lambda: not self.live(), PATIENCE, 0.02)
 
     def settle(self) -> None:
         self.work()
@@ -133,6 +138,11 @@ class ProcessCloud:
         draft.chmod(0o644)
         draft.replace(self._probe)
 
+    def parts(self) -> dict[str, list[int]]:
+        """The control plane's processes by what they are for."""
+        first, worker, *apis = self._cloud.control()
+        return {"worker": [worker], "api": apis, "all": [first, worker, *apis]}
+
     def met(self) -> None:
         """Wait until the step is reached at which something lies in wait."""
         eventually("the saga came there", lambda: not self._probe.exists(), PATIENCE, 0.01)
@@ -147,7 +157,18 @@ class ProcessCloud:
         """Let the processes have run for so long that they are started again at once when they end."""
         eventually("processes that ran for a while", lambda: min(map(_age, self._cloud.pids().values())) > QUIET, PATIENCE, 0.05)
 
-    def _live(self) -> bool:
+    def grow_old(self) -> None:
+        """Let uploads that nobody works on have been without a sign of life for so long that they count as dead, and the
+        reconciler come."""
+        begun = dt.datetime(2001, 1, 1)
+        self._db.transact(lambda tx: tx.update(locations, {"status": "pending"}, updated_at=begun))
+        wanted = {"name": "nobody's", "disk_format": "raw", "container_format": "bare", "visibility": "private"}
+        id = self._member("POST", "/image/v2/images", wanted).json()["id"]
+        octets = {"Content-Type": "application/octet-stream"}
+        assert self._member("PUT", f"/image/v2/images/{id}/file", content=b"x", headers=octets).status_code == 204
+        assert self._member.delete(f"/image/v2/images/{id}").status_code == 204
+
+    def live(self) -> bool:
         return bool(self.transact(lambda tx: tx.rows(tasks, status=LIVE)))
 
     def _furnish(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import os
@@ -13,6 +14,9 @@ import pytest
 
 from api.image.image_imports import DATA, OCTETS, left, make
 from cumulet.image import locations
+from cumulet.image.reconcile import ImageData
+from cumulet.image.stores.file import FileStore
+from cumulet.image.stores.registry import stores
 from cumulet.kernel.testing.cloud import Caller, Cloud
 from cumulet.run import connection
 from fault.fault_listening import Address, listening, sender
@@ -95,6 +99,35 @@ def test_an_upload_that_comes_back_late_harms_nothing(cloud, address, me, image,
     assert late.answer().status == 410
     assert me.get(f"/images/{image}/file").content == b"in time"
     assert left(cloud) == {"file": 1, "staging": 0}
+
+
+class Slow(FileStore):
+    """Takes its time to say that data is removed."""
+
+    def __init__(self, root: Path):
+        super().__init__(root)
+        self.removed, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def delete(self, key: str) -> None:
+        await super().delete(key)
+        self.removed.set()
+        await self.go_on.wait()
+
+
+def test_an_upload_that_ends_while_its_data_is_removed_leaves_nothing(cloud, address, me, image):
+    slow = Slow(cloud.runtime.config.root / "images")
+    stores(cloud.runtime)._stores["file"] = slow
+    upload = sender(address, me, "PUT", f"/images/{image}/file", len(DATA))
+    upload.send(DATA[:HALF])
+    until(lambda: status(me, image) == "saving")
+    assert me.delete(f"/images/{image}").status_code == 204
+    removing = cloud.portal.start_task_soon(ImageData(cloud.runtime).run_once)
+    cloud.portal.call(slow.removed.wait)
+    upload.send(DATA[HALF:])
+    assert upload.answer().status == 410
+    cloud.portal.call(slow.go_on.set)
+    removing.result()
+    assert left(cloud) == NOTHING
 
 
 @pytest.mark.parametrize("size", [0, len(DATA)], ids=["before a byte", "behind the last"])

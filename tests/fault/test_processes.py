@@ -119,7 +119,7 @@ def test_work_outlives_the_processes_that_do_it(death: Death, cloud: ProcessClou
     soon(lambda: check_clean(cloud))
 
 
-def soon(check: t.Callable[[], None], seconds: float = 20) -> None:
+def soon(check: t.Callable[[], None], seconds: float = 60) -> None:
     """Wait until a check passes; in the end it says itself why it does not."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

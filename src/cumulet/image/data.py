@@ -40,7 +40,7 @@ async def upload(request: Request, id: str) -> None:
         accept = lambda inspected: check(row.disk_format, inspected, row.container_format)
         kept = await _put(request.runtime, place, *verified(request.runtime, row, as_announced(limited(request), size), accept))
     except BaseException as error:
-        await asyncio.shield(db.write(lambda tx: give_up(tx, place)))
+        await asyncio.shield(db.write(lambda tx: ended(tx, place)))
         raise told(error) from None
     if not await db.write(lambda tx: _finish(tx, place, kept, "saving")):
         raise gone(id)
@@ -153,6 +153,12 @@ def give_up(tx: Tx, place: Row) -> None:
     if mine is not None:
         waits = "uploading" if place.store == STAGING else "saving"
         tx.update(images, {"id": place.image_id, "status": waits}, status="queued")
+
+
+def ended(tx: Tx, place: Row) -> None:
+    """The same, by the upload itself: if what it had sent was removed while it lived, it is looked for once more."""
+    give_up(tx, place)
+    locations.late(tx, place.id)
 
 
 def _finish(tx: Tx, place: Row, kept: Kept, status: str) -> bool:

@@ -24,7 +24,7 @@ locations = table(
 )
 """`status` is pending while data comes, then active. A row without an image says that the key's data is to be removed, which
 the reconciler does; then the row goes too, save where an upload may yet come back that was taken for dead: that one stays for
-a while as `removed`. `position` orders an image's rows. `updated_at` of one that is pending is when its upload last gave a sign
+a while as `removed`, and is `late`, to be removed again, once it has ended. `position` orders an image's rows. `updated_at` of one that is pending is when its upload last gave a sign
 of life."""
 
 BEAT = 10.0
@@ -48,8 +48,8 @@ def finish(tx: Tx, id: str) -> bool:
 
 
 def late(tx: Tx, id: str) -> None:
-    """Data may have come after all to a place from which it was removed: look once more."""
-    tx.update(locations, {"id": id, "status": "removed"}, status="pending")
+    """Data may have come after all to a place from which it was removed, or is being removed at this moment: look once more."""
+    tx.execute(_LATE, {"of": id})
     tx.nudge("images")
 
 
@@ -103,6 +103,7 @@ _c = locations.c
 _WANTED = sa.update(locations).where(_c.id == sa.bindparam("of"), _c.image_id.is_not(None)).values(updated_at=sa.bindparam("now"))
 _FINISH = _WANTED.values(status="active")
 _BEAT = _WANTED.where(_c.status == "pending")
+_LATE = sa.update(locations).where(_c.id == sa.bindparam("of"), _c.status != "active").values(status="late")
 _KEPT = sa.select(locations).where(_c.status == "active", _c.store != STAGING).order_by(_c.position, _c.created_at)
 _OF = _KEPT.where(_c.image_id == sa.bindparam("image_id"))
 _OF_MANY = _KEPT.where(_c.image_id.in_(MANY))

@@ -87,8 +87,8 @@ def _unwanted(tx: Tx) -> list[Row]:
 
 
 def _note_removed(tx: Tx, row: Row) -> None:
-    if row.status == "pending":
-        tx.update(locations, {"id": row.id, "status": "pending"}, status="removed")
+    if row.status in ("pending", "late"):
+        tx.update(locations, {"id": row.id, "status": row.status}, status="removed")
     else:
         tx.delete(locations, id=row.id)
 

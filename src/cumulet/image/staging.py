@@ -30,7 +30,7 @@ async def stage(request: Request, id: str) -> None:
         async with locations.beating(request.runtime, place, data.gone(id)):
             kept = await staging.put(place.key, as_announced(data.limited(request), size))
     except BaseException as error:
-        await asyncio.shield(db.write(lambda tx: data.give_up(tx, place)))
+        await asyncio.shield(db.write(lambda tx: data.ended(tx, place)))
         raise data.told(error) from None
     if not await db.write(lambda tx: _finish(tx, place, kept.size)):
         raise data.gone(id)

@@ -42,6 +42,8 @@ LATE = ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off",
 SELDOM = ("cumulet.identity.drivers.saml.assertions", "cumulet.identity.drivers.saml.requests", "cumulet.identity.drivers.saml.responses",
           "httpcore2", "httpx2", "jwt")  # fmt: skip
 """What most clouds never need, with all that it imports: loaded here only where this process could not read it later."""
+LAST = 2
+"""Seconds that requests have to be answered in when this process is told to end."""
 SERVICES = ("identity", "image", "placement", "compute", "network", "volume", "root")
 
 
@@ -114,14 +116,20 @@ async def _until_told(runtime: Runtime, role: str, *tasks: t.Coroutine[t.Any, t.
     log.info("control process is up", role=role)
     await stop.wait()
     if ending:
-        ending.should_exit = True
-        await asyncio.sleep(0)
+        await _finish_answers(ending, running[0])
     for task in running:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*running, return_exceptions=True)
     await runtime.bus.close()
     runtime.db.close()
+
+
+async def _finish_answers(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """Requests that have begun are answered, as far as that takes no longer than LAST. Nobody may find the database closed."""
+    server.should_exit = True
+    await asyncio.wait([serving])
+    await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
 
 
 async def _open(runtime: Runtime) -> None:
@@ -156,5 +164,6 @@ def _server(runtime: Runtime) -> uvicorn.Server:
     return _Server(uvicorn.Config(
         Application(runtime), loop="none", http=Connection, ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
+        timeout_graceful_shutdown=LAST,
         proxy_headers=False,  # who is connected is who is believed or not (Request.told_by_proxy), whatever a header says
     ))  # fmt: skip
