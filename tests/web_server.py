@@ -24,6 +24,23 @@ class WebServer:
         self.answers[path] = status, {name.replace("_", "-"): value for name, value in headers.items()}, body
         return self.url + path
 
+    def serve_parts(self, path: str, body: bytes) -> str:
+        """Have a path answer so to whoever asks for all of it, or for a part; its URL."""
+
+        def write(handler: http.server.BaseHTTPRequestHandler) -> None:
+            start, _, end = handler.headers.get("Range", "").removeprefix("bytes=").partition("-")
+            part = body[int(start or 0) : int(end) + 1 if end else None]
+            handler.send_response(200 if not start else 206 if part else 416)
+            handler.send_header("Content-Length", str(len(part)))
+            if start:
+                handler.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(body)}")
+            handler.end_headers()
+            if handler.command == "GET":
+                handler.wfile.write(part)
+
+        self.answers[path] = write
+        return self.url + path
+
 
 @contextlib.contextmanager
 def web_server() -> t.Iterator[WebServer]:
@@ -38,7 +55,10 @@ def web_server() -> t.Iterator[WebServer]:
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: t.Any) -> None:
             pass

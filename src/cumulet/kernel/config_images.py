@@ -61,7 +61,11 @@ class SwiftTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     segment_mib: t.Annotated[int, doc("MiB of a segment; an image has 1,000 at most.", ge=1, le=5120)] = 1024
 
 
-StoreTable = FileTable | S3Table | SwiftTable
+class HttpTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="http"):
+    """Servers of others, from which images are read that were told to be there. `image_import` says which servers those may be."""
+
+
+StoreTable = FileTable | S3Table | SwiftTable | HttpTable
 
 
 def checked(tables: t.Sequence[StoreTable]) -> None:
@@ -71,6 +75,9 @@ def checked(tables: t.Sequence[StoreTable]) -> None:
         raise ValueError(f"image_stores: two stores have the id {twice}")
     if tables and sum(table.default for table in tables) != 1:
         raise ValueError("image_stores: one store, and one only, has to be the default (default = true)")
+    web = [table for table in tables if isinstance(table, HttpTable)]
+    if len(web) > 1 or any(table.default for table in web):
+        raise ValueError("image_stores: there can be one store of type http, which takes no data and so cannot be the default")
     directories = [table.directory.rstrip("/") for table in tables if isinstance(table, FileTable)]
     if shared := next((one for one in directories if directories.count(one) > 1), None):
         raise ValueError(f"image_stores: two stores have the directory {shared}")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import typing as t
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from cumulet.image.stores.base import Store
+from cumulet.image.stores.base import Store, Stored
 from cumulet.image.stores.registry import Stores
 from cumulet.kernel.config import Config
 from cumulet.kernel.config_images import FileTable, S3Table, StoreTable, SwiftTable
@@ -19,6 +21,24 @@ class Kept(t.NamedTuple):
     store: Store
     config: Config
     names: t.Callable[[], list[str]]
+
+
+async def chunks(content: bytes, then: BaseException | None = None) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), 65536):
+        yield content[at : at + 65536]
+    if then is not None:
+        raise then
+
+
+def put(store: Store, key: str, content: bytes) -> Stored:
+    return asyncio.run(store.put(key, chunks(content)))
+
+
+def read(store: Store, key: str, start: int = 0, end: int | None = None) -> bytes:
+    async def whole() -> bytes:
+        return b"".join([chunk async for chunk in await store.open(key, start, end)])
+
+    return asyncio.run(whole())
 
 
 class Account:
@@ -81,13 +101,17 @@ def s3_table(swift: str, secret: str, container: str) -> S3Table:
 
 
 @pytest.fixture
-def kept(request: pytest.FixtureRequest, tmp_path: Path, container: str) -> Kept:
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
     """A store of the kind that the test's parameter names."""
+    return make_kept(request, request.param, tmp_path)
+
+
+def make_kept(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Kept:
     root, names = tmp_path / "images", lambda: [path.name for path in root.rglob("*") if path.is_file()]
     table: StoreTable = FileTable(id="s", default=True)
-    if request.param != "file":
-        account: Account = request.getfixturevalue("account")
+    if kind != "file":
+        account, container = request.getfixturevalue("account"), request.getfixturevalue("container")
         account.make(container)
-        table, names = request.getfixturevalue(f"{request.param}_table"), lambda: account.names(container)
+        table, names = request.getfixturevalue(f"{kind}_table"), lambda: account.names(container)
     config = Config(data=str(tmp_path), image_stores=[table])
     return Kept(Stores(config)["s"], config, names)

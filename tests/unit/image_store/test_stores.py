@@ -18,9 +18,9 @@ import msgspec
 import pytest
 
 from cumulet.image.formats import Inspected, UnsafeImage, check
-from cumulet.image.stores.base import NoImageData, Store, Stored, StoreError
+from cumulet.image.stores.base import NoImageData, Stored, StoreError
 from cumulet.kernel import ids
-from unit.image_store.conftest import Kept
+from unit.image_store.conftest import Kept, chunks, put, read
 
 MIB = 1 << 20
 CONTENT = b"\x01" + os.urandom(11 * MIB)
@@ -31,24 +31,6 @@ KEY = "5b1f51d3-5a0c-4b7c-8f1e-5f1d5a3e4c2b"
 
 class ClientGone(Exception):
     """What a server raises when the client closes its connection in the middle of an upload."""
-
-
-async def chunks(content: bytes, then: BaseException | None = None) -> AsyncIterator[bytes]:
-    for at in range(0, len(content), 65536):
-        yield content[at : at + 65536]
-    if then is not None:
-        raise then
-
-
-def put(store: Store, key: str, content: bytes) -> Stored:
-    return asyncio.run(store.put(key, chunks(content)))
-
-
-def read(store: Store, key: str, start: int = 0, end: int | None = None) -> bytes:
-    async def whole() -> bytes:
-        return b"".join([chunk async for chunk in await store.open(key, start, end)])
-
-    return asyncio.run(whole())
 
 
 def until(true: t.Callable[[], t.Any]) -> None:
@@ -65,20 +47,6 @@ def test_what_is_put_comes_out(kept: Kept, content: bytes) -> None:
         inspected=Inspected("raw", len(content)),
     )  # fmt: skip
     assert read(kept.store, KEY) == content == read(kept.store, KEY, 0, len(content))
-
-
-def test_any_range_can_be_read(kept: Kept) -> None:
-    put(kept.store, KEY, CONTENT)
-    size, edge = len(CONTENT), 5 * MIB
-    for start, end in ((0, 1), (size - 1, None), (size, None), (edge - 3, edge + 3), (10, 10), (2, size + 9)):
-        assert read(kept.store, KEY, start, end) == CONTENT[start:end], (start, end)
-
-
-def test_data_that_is_not_there(kept: Kept) -> None:
-    for _ in range(2):
-        with pytest.raises(NoImageData):
-            read(kept.store, ids.new())
-        put(kept.store, KEY, b"another")
 
 
 def test_delete_can_be_repeated_and_takes_nothing_else_with_it(kept: Kept) -> None:

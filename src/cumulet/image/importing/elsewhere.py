@@ -10,10 +10,11 @@ from ... import identity
 from ...kernel.db import Tx
 from ...kernel.sealing import Unsealable
 from ...kernel.work import Saga, StepFailed
+from .. import web
 from ..images import images
 from ..shapes import CONTAINER_FORMATS, DISK_FORMATS
 from ..stores.registry import STAGING
-from . import copies, tokens, web
+from . import copies, tokens
 
 LARGEST = 1 << 20
 """Bytes that the record of an image may have."""

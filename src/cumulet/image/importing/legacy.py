@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Body, Reply, Request
-from .. import api, policy, tasks
+from .. import api, policy, tasks, web
+from ..addresses import Refused
 from ..attributes import new_values
 from ..images import add, images
 from ..stores.registry import stores
 from ..workflows.importing import ImportImage
-from . import web
-from .addresses import Refused
 
 NEEDED = ("import_from", "import_from_format", "image_properties")
 

@@ -9,14 +9,14 @@ import msgspec
 from ...kernel import clock, ids
 from ...kernel.db import Row, Tx
 from ...kernel.http import BadRequest, Body, Conflict, OpenBody, Request, View
-from .. import api, locations, policy, quota, tasks
+from .. import api, locations, policy, quota, tasks, web
+from ..addresses import Refused
 from ..images import images, visible
 from ..staging import staged
 from ..stores.registry import stores
 from ..workflows.copying import CopyImage
 from ..workflows.importing import ImportImage
-from . import tokens, web
-from .addresses import Refused
+from . import tokens
 
 # -- wire ----------------------------------------------------------------------------------------------------------
 

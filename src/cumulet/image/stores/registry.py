@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from ...kernel.config import Config
-from ...kernel.config_images import FileTable, S3Table, StoreTable, SwiftTable
+from ...kernel.config_images import FileTable, HttpTable, S3Table, StoreTable, SwiftTable
 from ...kernel.db import Row
 from ...kernel.runtime import Runtime
 from .base import Store, StoreError
 from .file import FileStore
+from .http import HttpStore
 from .s3 import S3Store
 from .swift import SwiftStore
 
@@ -25,8 +25,13 @@ class Stores:
         self.tables: dict[str, StoreTable] = {table.id: table for table in config.image_stores or [FileTable(id="file", default=True)]}
         """What the settings say of the stores that clients may name, in their order."""
         self.default = next(table.id for table in self.tables.values() if table.default)
-        self._stores: dict[str, Store] = {id: _made(table, config.root) for id, table in self.tables.items()}
+        self._stores: dict[str, Store] = {id: _made(table, config) for id, table in self.tables.items()}
         self._stores[STAGING] = FileStore(config.root / "images" / "staging")
+
+    @property
+    def web(self) -> str | None:
+        """The store whose keys are URLs, where the settings have one."""
+        return next((id for id, table in self.tables.items() if isinstance(table, HttpTable)), None)
 
     def __getitem__(self, id: str) -> Store:
         """Raises StoreError for one that the settings have no longer."""
@@ -47,7 +52,8 @@ class Stores:
         return iter(self._stores.items())
 
 
-def _made(table: StoreTable, root: Path) -> Store:
+def _made(table: StoreTable, config: Config) -> Store:
+    root = config.root
     match table:
         case FileTable():
             return FileStore(root / table.directory)
@@ -55,6 +61,8 @@ def _made(table: StoreTable, root: Path) -> Store:
             return S3Store(table, root)
         case SwiftTable():
             return SwiftStore(table, root)
+        case HttpTable():
+            return HttpStore(config)
 
 
 def stores(runtime: Runtime) -> Stores:

@@ -14,12 +14,12 @@ from pathlib import Path
 from ...kernel.config_imports import ImageImport
 from ...kernel.db import Row, Tx
 from ...kernel.work import Saga, StepFailed, step
-from .. import quota, tasks
+from .. import quota, tasks, web
+from ..addresses import Refused
 from ..data import facts
 from ..formats import PACKED, UnsafeImage, check
 from ..images import images
-from ..importing import copies, elsewhere, web
-from ..importing.addresses import Refused
+from ..importing import copies, elsewhere
 from ..importing.conversion import CannotConvert, convert, wanted
 from ..importing.decompression import CannotDecompress, compression, decompressed
 from ..importing.inspection import inspected

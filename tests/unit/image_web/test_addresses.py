@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cumulet.image.importing.addresses import Refused, Target, admit, admit_address, target
+from cumulet.image.addresses import Refused, Target, admit, admit_address, target
 from cumulet.kernel.config_imports import ImageImport
 
 ANY = ImageImport()

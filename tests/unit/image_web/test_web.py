@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from cumulet.image.importing import web
-from cumulet.image.importing.addresses import Refused
+from cumulet.image import web
+from cumulet.image.addresses import Refused
 from cumulet.kernel.config_imports import ImageImport
 from web_server import WebServer, web_server
 

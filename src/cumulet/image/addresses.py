@@ -11,7 +11,7 @@ import re
 import typing as t
 from urllib.parse import SplitResult, urlsplit
 
-from ...kernel.config_imports import ImageImport
+from ..kernel.config_imports import ImageImport
 
 PORTS = {"http": 80, "https": 443}
 LONGEST = 2048
