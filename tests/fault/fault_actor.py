@@ -14,7 +14,10 @@ PATHS = {"servers": "/compute/v2.1/servers", "volumes": "/volume/v3/volumes", "s
 VERSIONS = {"/compute": "compute 2.100", "/volume": "volume 3.71", "/image": None}
 GONE = "gone"
 SETTINGS: dict[str, t.Any] = {
-    "image_stores": [{"type": "file", "id": "file", "default": True}, {"type": "file", "id": "second", "directory": "images/second"}],
+    "image_stores": [
+        {"type": "file", "id": "file", "default": True}, {"type": "file", "id": "second", "directory": "images/second"},
+        {"type": "http", "id": "web"},
+    ],
     "image_import": {
         "allowed_ports": [], "allowed_networks": ["127.0.0.1/32"], "plugins": ["image_decompression", "image_conversion"], "output_format": "qcow2",
     },

@@ -39,6 +39,17 @@ def import_by_a_task(a: Actor) -> Scene:
     return Scene("images", begin, "active", GONE)
 
 
+@scene("ImportLocation")
+def import_location(a: Actor) -> Scene:
+    image, url = _image(a), a.world.web.serve("/there", RAW)
+
+    def begin() -> str:
+        a("POST", f"{PATHS['images']}/{image}/locations", {"url": url})
+        return image
+
+    return Scene("images", begin, "active", "queued")
+
+
 @scene("CopyImage")
 def copy(a: Actor) -> Scene:
     image = _image(a)

@@ -38,6 +38,11 @@ def begin(tx: Tx, image_id: str, store: str, *, position: int = 0) -> Row:
     )
 
 
+def add(tx: Tx, image_id: str, store: str, key: str, metadata: dict[str, t.Any], *, position: int = 0) -> Row:
+    """A place where data is already, which somebody else brought there."""
+    return tx.insert(locations, image_id=image_id, store=store, key=key, status="active", position=position, metadata=metadata)
+
+
 def finish(tx: Tx, id: str) -> bool:
     """The data is there, whole: it is the image's from now on. False where nobody waits for it any more, because the image was
     deleted or the upload taken for dead: then the data is removed."""

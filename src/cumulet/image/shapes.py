@@ -83,6 +83,24 @@ IMAGE: Json = {
     "links": [{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"}, {"rel": "describedby", "href": "{schema}"}],
 }  # fmt: skip
 
+NEW_LOCATION: Json = {
+    "name": "location",
+    "properties": {"add_location": {
+        "type": "object", "required": ["url"],
+        "properties": {
+            "url": _told("Where the data is"),
+            "validation_data": {
+                "type": "object", "description": "What its hash is to be", "additionalProperties": False,
+                "properties": {
+                    "os_hash_algo": {"type": "string", "maxLength": 64, "enum": ["sha1", "sha256", "sha512", "md5"]},
+                    "os_hash_value": {"type": "string", "maxLength": 128},
+                },
+                "dependentRequired": {"os_hash_value": ["os_hash_algo"], "os_hash_algo": ["os_hash_value"]},
+            },
+        },
+    }},
+}  # fmt: skip
+
 MEMBER: Json = {
     "name": "member",
     "properties": {

@@ -7,7 +7,7 @@ import typing as t
 
 from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, Request
-from . import api, policy
+from . import api, placing, policy
 from .attributes import BASE, READ_ONLY, checked, limited, may_become, refuse_reserved
 from .images import images, view, visible
 from .protections import guard
@@ -29,14 +29,14 @@ def update(tx: Tx, request: Request, id: str, body: list | dict) -> dict:
     """Change an image's attributes and properties, by a list of operations; all of them happen or none."""
     if not isinstance(body, list):
         raise BadRequest("Request body must be a JSON array of operation objects.")
-    row = visible(tx, request, id)
-    patch = _Patch(request, row)
-    for operation in body:
-        patch.apply(*_parts(operation, old=request.media == OLDEST))
+    patch = _Patch(request, visible(tx, request, id))
+    for operation in [_parts(one, old=request.media == OLDEST) for one in body]:
+        if operation.name == "locations":
+            patch.row = placing.place(tx, request, _kept(tx, patch), operation.op, operation.at, operation.value)
+        else:
+            patch.apply(operation.op, operation.name, operation.value)
     limited("properties", len(patch.properties))
-    if patch.values:
-        tx.update(images, id, **patch.values)
-    row = visible(tx, request, id)
+    row = _kept(tx, patch)
     return view(row, guard(request)) | whereabouts(tx, request, [row])[id]
 
 
@@ -56,6 +56,23 @@ def _turn(tx: Tx, row: Row, status: str) -> None:
     if row.status not in ("active", "deactivated"):
         raise Forbidden(f"Not allowed to {'de' if status == 'deactivated' else 're'}activate image in status '{row.status}'")
     tx.update(images, row.id, status=status)
+
+
+def _kept(tx: Tx, patch: _Patch) -> Row:
+    """The image, with what a patch made of it so far."""
+    if patch.values:
+        tx.update(images, patch.row.id, **patch.values)
+        patch.values = {}
+    return tx.one(images, id=patch.row.id)
+
+
+class _Operation(t.NamedTuple):
+    """`at` is what a pointer names within an attribute that is a list."""
+
+    op: str
+    name: str
+    at: str | None
+    value: t.Any
 
 
 class _Patch:
@@ -108,15 +125,15 @@ class _Patch:
         self.values["properties"] = {name: row[name] for name in row if not self.guard.allows("read", name)} | self.properties
 
 
-def _parts(operation: t.Any, *, old: bool) -> tuple[str, str, t.Any]:
-    """An operation's verb, attribute and value. Raises BadRequest."""
+def _parts(operation: t.Any, *, old: bool) -> _Operation:
+    """Raises BadRequest."""
     if not isinstance(operation, dict):
         raise BadRequest("Operations must be JSON objects.")
     op, path = _old(operation) if old else _new(operation)
-    name = _name(path)
+    name, at = _name(op, path)
     if op != "remove" and "value" not in operation:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return op, name, operation.get("value")
+    return _Operation(op, name, at, operation.get("value"))
 
 
 def _old(operation: dict) -> tuple[str, t.Any]:
@@ -139,8 +156,8 @@ def _new(operation: dict) -> tuple[str, t.Any]:
     return op, operation["path"]
 
 
-def _name(path: t.Any) -> str:
-    """What a JSON pointer (RFC 6901) to a member of an image names. Raises BadRequest."""
+def _name(op: str, path: t.Any) -> tuple[str, str | None]:
+    """What a JSON pointer (RFC 6901) to a member of an image names, and within it. Raises BadRequest."""
     if not isinstance(path, str):
         raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
     if not path.startswith("/"):
@@ -149,7 +166,7 @@ def _name(path: t.Any) -> str:
         raise BadRequest(f'Pointer `{path}` end with "/".')
     if _ESCAPE.search(path):
         raise BadRequest(f'Pointer `{path}` contains "~" not part of a recognized escape sequence.')
-    name = path[1:]
-    if "/" in name:
+    name, slash, at = path[1:].partition("/")
+    if "/" in at or bool(slash) != (name == "locations" and op != "replace"):
         raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'")
-    return name.replace("~1", "/").replace("~0", "~")
+    return name.replace("~1", "/").replace("~0", "~"), at or None

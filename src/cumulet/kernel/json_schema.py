@@ -57,6 +57,8 @@ def _plain_errors(value: t.Any, schema: Json) -> t.Iterator[str]:
         yield f"{told(value)} is not one of {schema['enum']!r}"
     if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
         yield f"{told(value)} is too long"
+    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
+        yield f"{told(value)} is too short"
     if _is(value, "number") and value < schema.get("minimum", value):
         yield f"{told(value)} is less than the minimum of {schema['minimum']}"
     if isinstance(value, list):
@@ -74,6 +76,9 @@ def _object_errors(value: Json, schema: Json, at: At, whole: Json) -> t.Iterator
         verb = "was" if len(unknown) == 1 else "were"
         yield Wrong(f"Additional properties are not allowed ({', '.join(map(told, unknown))} {verb} unexpected)", at)
     yield from (Wrong(f"{name!r} is a required property", at) for name in schema.get("required", ()) if name not in value)
+    for name in schema.get("dependentRequired", {}).keys() & value.keys():
+        missing = [other for other in schema["dependentRequired"][name] if other not in value]
+        yield from (Wrong(f"{other!r} is a dependency of {name!r}", at) for other in missing)
     for name in known.keys() & value.keys():
         yield from errors(value[name], known[name], (*at, name), whole)
     if isinstance(others, dict):

@@ -26,7 +26,7 @@ async def keep(saga: Saga, store: str, chunks: t.AsyncIterator[bytes], accept: A
     """Bring data for the saga's image to a store; its key there. `kept` is called in the transaction that makes the
     data the image's. Raises StoreError, what `chunks` and `accept` raise."""
     begun = await saga.write(lambda tx: place(tx, saga, store, position))
-    stored = await stores(saga.runtime)[store].put(begun.key, _counted(saga, chunks), accept)
+    stored = await stores(saga.runtime)[store].put(begun.key, counted(saga, chunks), accept)
     await finish(saga, begun, lambda tx: kept(tx, stored))
     return begun.key, stored
 
@@ -93,6 +93,17 @@ def forget(tx: Tx, image_id: str, *chosen: str, besides: str | None = None) -> N
             locations.forget(tx, row.id)
 
 
+async def counted(saga: Saga, chunks: t.AsyncIterator[bytes]) -> t.AsyncIterator[bytes]:
+    """The same bytes; the task tells now and then how many they are."""
+    size, told = 0, time.monotonic()
+    async for chunk in chunks:
+        size += len(chunk)
+        if time.monotonic() - told > NEWS:
+            told = time.monotonic()
+            await saga.write(lambda tx, size=size: tasks.tell(tx, saga.subject, f"Copied {size >> 20} MiB"))
+        yield chunk
+
+
 # -- helpers -------------------------------------------------------------------------------------------------------
 
 _c = locations.locations.c
@@ -114,14 +125,3 @@ async def _bring(saga: Saga, source: Open, store: str, position: int, kept: t.Ca
         raise StepFailed(why)
     await saga.write(lambda tx: note(tx, saga, store, failed=True))
     return why
-
-
-async def _counted(saga: Saga, chunks: t.AsyncIterator[bytes]) -> t.AsyncIterator[bytes]:
-    """The same bytes; the task tells now and then how many they are."""
-    size, told = 0, time.monotonic()
-    async for chunk in chunks:
-        size += len(chunk)
-        if time.monotonic() - told > NEWS:
-            told = time.monotonic()
-            await saga.write(lambda tx, size=size: tasks.tell(tx, saga.subject, f"Copied {size >> 20} MiB"))
-        yield chunk

@@ -36,6 +36,8 @@ class Request:
         self.version: Version = api.low
         self.context: Context = ANONYMOUS
         self.settling: list[Settle] = []
+        self.awaited: dict[t.Any, t.Any] = {}
+        """What a transaction of this request needed from outside, raising Await, for when it is run anew."""
         self.note: Note | None = None
         """What records, in the transaction that did it, that it was done; where somebody wants to know."""
 
