@@ -18,6 +18,7 @@ from . import api, locations, policy, quota
 from .announced import announced, as_announced
 from .formats import PACKED, UnsafeImage, check
 from .images import add, images, visible
+from .reading import opened
 from .signatures import SignatureRefused, verified
 from .stores.base import Accept, StoreError, StoreFull
 from .stores.base import Stored as Kept
@@ -67,7 +68,10 @@ async def send(request: Request, row: Row, places: list[Row]) -> Response:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
     if request.method == "HEAD":
         return Response(None, 206 if request.headers.get("range") else 200, headers, media_type="application/octet-stream")
-    chunks = await _open(request.runtime, places, start, end)
+    try:
+        chunks = await opened(request.runtime, places, start, end)
+    except StoreError as error:
+        raise Unavailable(f"The image's data is not there: {error}") from None
     return DataResponse(chunks, 206 if request.headers.get("range") else 200, headers)
 
 
@@ -179,17 +183,6 @@ def _adopting(tx: Tx, id: str, store: str) -> tuple[Row, Row] | None:
         return None
     begun = tx.rows(locations.locations, image_id=id, status="pending", store=store)
     return row, begun[0] if begun else locations.begin(tx, id, store)
-
-
-async def _open(runtime: Runtime, places: list[Row], start: int, end: int) -> t.AsyncIterator[bytes]:
-    """The data, from the first place that gives it. Raises Unavailable."""
-    why = ["nobody knows where it is"]
-    for place in stores(runtime).sorted(places):
-        try:
-            return await stores(runtime)[place.store].open(place.key, start, end)
-        except StoreError as error:
-            why.append(f"{place.store}: {error}")
-    raise Unavailable(f"The image's data is not there: {'; '.join(why[1:] or why)}")
 
 
 def gone(id: str) -> Gone:

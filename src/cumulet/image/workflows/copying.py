@@ -10,8 +10,8 @@ from ...kernel.work import Saga, StepFailed, step
 from .. import locations, tasks
 from ..images import images
 from ..importing import copies
+from ..reading import opened
 from ..stores.base import Accept, Stored, StoreError
-from ..stores.registry import stores
 
 
 class CopyImage(Saga):
@@ -22,7 +22,7 @@ class CopyImage(Saga):
     @step
     async def copy(self) -> None:
         row = await self.runtime.db.read(lambda tx: tx.one(images, id=self.state["image_id"]))
-        await copies.distribute(self, self._data, lambda tx, kept: _check_same(row, kept))
+        await copies.distribute(self, lambda: self._data(row.size), lambda tx, kept: _check_same(row, kept))
 
     @copy.undo
     def undo_copy(self, tx: Tx) -> None:
@@ -42,15 +42,12 @@ class CopyImage(Saga):
             tx.update(images, row.id, import_task=None, import_stores={"to": [], "failed": copies.missing(tx, self)})
         tasks.fail(tx, self.runtime.config, self.subject, why)
 
-    async def _data(self) -> tuple[t.AsyncIterator[bytes], Accept]:
-        why = "nobody knows where it is"
+    async def _data(self, size: int) -> tuple[t.AsyncIterator[bytes], Accept]:
         places = await self.runtime.db.read(lambda tx: locations.of(tx, self.state["image_id"]))
-        for place in stores(self.runtime).sorted(places):
-            try:
-                return await stores(self.runtime)[place.store].open(place.key), lambda inspected: None
-            except StoreError as error:
-                why = f"{place.store}: {error}"
-        raise StepFailed(f"The image's data is not there: {why}")
+        try:
+            return await opened(self.runtime, places, 0, size), lambda inspected: None
+        except StoreError as error:
+            raise StepFailed(f"The image's data is not there: {error}") from None
 
 
 def _check_same(row: Row, kept: Stored) -> None:
