@@ -62,7 +62,7 @@ def _purge(config: Config, layout: Layout) -> None:
     layout.prepare(config.user)
     os.close(hold(layout))
     ended = asyncio.run(purge.remove_guests_and_networks(config, layout))
-    left = purge.remove_files(layout)
+    left = purge.remove_files(config, layout)
     click.echo(f"Ended {ended} guests; removed the networks and the data of the cloud in {layout.root}.")
     if left:
         click.echo(f"{layout.root} stays, for there are files that are not the cloud's: {', '.join(left)}")

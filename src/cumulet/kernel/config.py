@@ -184,6 +184,11 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return Path(self.data)
 
     @property
+    def image_directories(self) -> dict[str, Path]:
+        """Where the file stores that the settings name are, by the stores' ids."""
+        return {table.id: self.root / table.directory for table in self.image_stores if isinstance(table, config_images.FileTable)}
+
+    @property
     def guest_range(self) -> range:
         first, _, last = self.guest_uids.partition("-")
         return range(int(first), int(last) + 1)

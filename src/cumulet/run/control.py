@@ -65,7 +65,8 @@ def build(config: Config, layout: Layout) -> Runtime:
 
 
 def prepare(config: Config, layout: Layout) -> Runtime:
-    """All that has to be done before this process ceases to be root: loading its code, migrating the database. Raises StartError."""
+    """All that has to be done before this process ceases to be root: loading its code, migrating the database, making directories.
+    Raises StartError."""
     upgrade(config.database_url)
     runtime = build(config, layout)
     try:
@@ -75,7 +76,19 @@ def prepare(config: Config, layout: Layout) -> Runtime:
     for late in LATE if _readable(config.user) else LATE + SELDOM:
         importlib.import_module(late)
     give(layout.control, config.user)
+    for store, directory in config.image_directories.items():
+        _have(store, directory, config.user)
     return runtime
+
+
+def _have(store: str, directory: Path, user: str) -> None:
+    """Make a store's directory, the user's, where there is none. Raises StartError."""
+    try:
+        if not directory.is_dir():
+            directory.mkdir(0o750, parents=True)
+            give(directory, user)
+    except OSError as error:
+        raise StartError(f"The directory of image store {store} cannot be made: {error}.") from None
 
 
 def _readable(user: str) -> bool:

@@ -30,9 +30,10 @@ async def _remove(host: Host, layout: Layout) -> int:
     return len(servers)
 
 
-def remove_files(layout: Layout) -> list[str]:
+def remove_files(config: Config, layout: Layout) -> list[str]:
     """Remove what the cloud kept, its directory's version last; names of other files that are in the directory."""
-    for directory in (layout.control, layout.images, layout.volumes, layout.agent, layout.metadata, layout.log, layout.run):
+    stores = [path for path in config.image_directories.values() if layout.root in path.resolve().parents]
+    for directory in (*stores, layout.control, layout.images, layout.volumes, layout.agent, layout.metadata, layout.log, layout.run):
         shutil.rmtree(directory, ignore_errors=True)
     for file in (layout.clouds, layout.openrc, layout.settings, layout.root / "policy.yaml", layout.root / "guest.qcow2", layout.version):
         file.unlink(missing_ok=True)

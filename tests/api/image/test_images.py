@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import uuid
 
+import pytest
 from starlette.requests import ClientDisconnect
 
 from cumulet.image import locations
@@ -263,6 +264,14 @@ def test_bad_input(me):
     assert me.get(f"/images/{uuid.uuid4()}").status_code == 404
     taken = me.post("/images", {"name": "a"}).json()["id"]
     assert me.post("/images", {"id": taken}).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["/images/", "/images/{id}/", "/images/{id}/members/", "/schemas/", "/metadefs/namespaces/", "/tasks/"])
+def test_a_path_that_ends_in_a_slash_is_nowhere(admin, path):
+    id = admin.post("/images", {"name": "i"}).json()["id"]
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        assert admin(method, path.format(id=id)).status_code == 404, method
+    assert admin.get(f"/images/{id}").status_code == 200
 
 
 def test_versions(cloud):

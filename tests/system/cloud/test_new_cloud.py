@@ -4,6 +4,32 @@ from __future__ import annotations
 
 import ipaddress
 
+STORES = """
+[[image_stores]]
+type = "file"
+id = "fast"
+default = true
+
+[[image_stores]]
+type = "file"
+id = "slow"
+directory = "stores/slow"
+"""
+
+
+def test_file_stores_are_made_when_the_cloud_starts_and_go_with_it(cloud):
+    (cloud.data / "cumulet.toml").write_text(STORES)
+    cloud.up()
+    me = cloud.connect()
+    image = me.image.create_image(name="i", disk_format="raw", container_format="bare", use_import=True, all_stores=True, data=b"data")
+    me.image.wait_for_status(image, "active", failures=["queued"], interval=0.2, wait=60)
+    assert me.image.get(f"/images/{image.id}").json()["stores"] == "fast,slow"
+    (kept,) = [path for path in (cloud.data / "stores/slow").iterdir() if path.is_file()]
+    assert kept.read_bytes() == b"data"
+
+    assert "stores" not in cloud.down("--purge", "--yes").split()
+    assert not cloud.data.exists()
+
 
 def test_a_server_that_asks_for_a_network_gets_one(cloud):
     cloud.up()

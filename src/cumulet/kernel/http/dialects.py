@@ -31,6 +31,8 @@ class Dialect:
     request_id_header: str | None = None
     empty_names: bool = False
     """Whether a path that ends in a slash names something whose id is empty (which nothing has), or is the one without it."""
+    ending_slash: bool = True
+    """Whether a path that ends in a slash may be the one without it."""
     login = "/identity"
     """Where a caller without a good token is told to get one, below the cloud's address."""
     guards_paths = True
@@ -200,7 +202,7 @@ class PlacementDialect(Dialect):
 class ImageDialect(Dialect):
     """Image: faults are small HTML pages, and a list names its next page by a path of its own."""
 
-    words_logins = True
+    words_logins, ending_slash = True, False
     SAID = {
         401: "This server could not verify that you are authorized to access the document you requested. Either you supplied the wrong "
              "credentials (e.g., bad password), or your browser does not understand how to supply the credentials required.",

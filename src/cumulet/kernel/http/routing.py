@@ -27,7 +27,7 @@ class Routes:
 
     def __init__(self, api: Api):
         self._root = Node()
-        self._empty_names = api.dialect.empty_names
+        self._empty_names, self._ending_slash = api.dialect.empty_names, api.dialect.ending_slash
         for operation in api.operations:
             for path in api.paths(operation):
                 self._add(path.removeprefix(api.prefix), operation)
@@ -37,7 +37,7 @@ class Routes:
         spellings of a path (`/{id}`, `/{name}`) the first one with the method is meant; where none has it, `methods`
         are those of all. Nothing is named with a NUL character, which no database keeps."""
         segments = [unquote(s) for s in path.split("/") if s]
-        if any("\0" in s for s in segments):
+        if any("\0" in s for s in segments) or (path.endswith("/") and len(segments) > 1 and not self._ending_slash):
             return None
         matches = []
         spellings = [[*segments, ""], segments] if self._empty_names and path.endswith("/") and segments else [segments]
