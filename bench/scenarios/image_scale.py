@@ -79,7 +79,7 @@ def _on(name: str, url: str, directory: Path) -> list[Figure]:
         return figures
 
 
-def _lists(shelf: Shelf, who: str) -> dict[str, t.Sequence[dict]]:
+def _lists(shelf: Shelf, who: str) -> dict[str, list[dict]]:
     """Path -> what it is asked about, one after another."""
     every = shelf.images
     mine = [one for one in every if one["owner"] == shelf.projects[0]]

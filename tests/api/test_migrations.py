@@ -83,6 +83,29 @@ def test_a_database_of_the_first_version_keeps_what_is_in_it(empty):
     engine.dispose()
 
 
+def test_images_that_were_there_are_found_by_what_they_have_now(empty):
+    services.load(*SERVICES)
+    command.upgrade(configuration(empty), "0017")
+    old, engine = sa.MetaData(), create_engine(empty)
+    old.reflect(engine)
+    row = {"id": "i", "created_at": dt.datetime(2026, 1, 1), "status": "queued", "visibility": "private", "protected": False, "min_ram": 0,
+           "os_hidden": False, "min_disk": 0, "properties": {"os": "x"}, "tags": ["a", "b"]}  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(old.tables["images"].insert(), row)
+    engine.dispose()
+    upgrade(empty)
+    engine = create_engine(empty)
+    images, terms = metadata.tables["images"], metadata.tables["image_terms"]
+    kept = sa.select(terms.c.term).order_by(terms.c.term)
+    with engine.begin() as connection:
+        assert connection.execute(kept).scalars().all() == ["pos=x", "ta", "tb"]
+        connection.execute(images.update().values(tags=["c"]))
+        assert connection.execute(kept).scalars().all() == ["pos=x", "tc"]
+        connection.execute(images.delete())
+        assert connection.execute(kept).scalars().all() == []
+    engine.dispose()
+
+
 def test_what_a_database_has_twice_is_told_apart(empty):
     """Nothing should be there twice; where it is, an upgrade neither fails nor loses what has a meaning of its own."""
     services.load(*SERVICES)

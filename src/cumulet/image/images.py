@@ -16,6 +16,7 @@ from .attributes import BASE, new_values
 from .paging import amount
 from .protections import Guard, guard
 from .stores.registry import stores
+from .terms import Wanted, unled, with_property, with_tag
 from .whereabouts import whereabouts
 
 # -- tables --------------------------------------------------------------------------------------------------------
@@ -24,17 +25,17 @@ images = table(
     "images",
     sa.Column("name", sa.String(255)),
     sa.Column("owner", sa.String(64), index=True),
-    sa.Column("status", sa.String(20), nullable=False, index=True),
+    sa.Column("status", sa.String(20), nullable=False),
     sa.Column("visibility", sa.String(20), nullable=False, index=True),
     sa.Column("protected", sa.Boolean, nullable=False, default=False),
-    sa.Column("os_hidden", sa.Boolean, nullable=False, default=False),
+    sa.Column("os_hidden", sa.Boolean, nullable=False, default=False, index=True),
     sa.Column("disk_format", sa.String(20)),
     sa.Column("container_format", sa.String(20)),
     sa.Column("min_disk", sa.Integer, nullable=False, default=0),
     sa.Column("min_ram", sa.Integer, nullable=False, default=0),
     sa.Column("size", sa.BigInteger),
     sa.Column("virtual_size", sa.BigInteger),
-    sa.Column("checksum", sa.String(32)),
+    sa.Column("checksum", sa.String(32), index=True),
     sa.Column("os_hash_algo", sa.String(64)),
     sa.Column("os_hash_value", sa.String(128), index=True),
     sa.Column("properties", sa.JSON, nullable=False),
@@ -42,6 +43,7 @@ images = table(
     sa.Column("announced", sa.BigInteger),
     sa.Column("import_task", sa.String(64)),
     sa.Column("import_stores", sa.JSON),
+    *(sa.Index(f"ix_images_{key}_id", key, "id") for key in filters.SORT_KEYS if key != "id"),
 )
 """`announced` is how many bytes the upload under way said it would bring. `import_task` is the task that imports the image now;
 `import_stores` says to which stores it does (`to`), and which of the last import's failed (`failed`)."""
@@ -115,12 +117,14 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
 @api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
 def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     """List the images that the caller may see."""
-    statement = sa.select(images).where(*_clauses(request, query))
+    wanted = _wanted(tx, request, query)
+    statement = sa.select(images).where(*wanted.conditions)
     order = filters.order(query.sort, query.sort_key, query.sort_dir)
     limit = 25 if query.limit is None else amount(query.limit)
     if query.marker is not None:
         _check_marker(tx, request, query.marker)
-    rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=request.runtime.config.page_limit)
+    most = request.runtime.config.page_limit
+    rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=most, led=wanted.led)
     where, seen = whereabouts(tx, request, rows), guard(request)
     return Page([view(row, seen) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
 
@@ -261,17 +265,28 @@ def _new_target(request: Request) -> dict:
     return {"project_id": request.context.project_id, "owner": request.context.project_id}
 
 
-def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
-    c = images.c
+def _wanted(tx: Tx, request: Request, query: ImageQuery) -> Wanted:
+    c, wanted = images.c, Wanted(tx, images.c.id)
     if query.changes_since is not None:
         raise BadRequest('The "changes-since" filter is no longer available on v2.')
-    yield _scope(request, query)
-    for name in ("id", "status", "name", "disk_format", "container_format", "owner", "checksum", "os_hash_algo", "os_hash_value"):
+    wanted.add(*_scope(request, query))
+    for name in ("id", "status", "name", "disk_format", "container_format", "owner", "checksum", "os_hash_value"):
         if (value := getattr(query, name)) is not None:
-            yield filters.text(c[name], value)
+            wanted.add(filters.text(c[name], value))
+    hidden = c.os_hidden == filters.flag("os_hidden", (query.os_hidden or "false").lower())
+    if query.os_hidden:
+        wanted.add(hidden)
+    wanted.conditions += [unled(hidden), *_others(query), *_tags_and_properties(request, query, wanted)]
+    return wanted
+
+
+def _others(query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
+    """What no index leads to."""
+    c = images.c
+    if query.os_hash_algo is not None:
+        yield filters.text(c.os_hash_algo, query.os_hash_algo)
     if query.protected is not None:
         yield c.protected == filters.flag("protected", query.protected)
-    yield c.os_hidden == filters.flag("os_hidden", (query.os_hidden or "false").lower())
     for name in ("size", "virtual_size", "min_disk", "min_ram"):
         if (value := getattr(query, name)) is not None:
             yield c[name] == value
@@ -282,15 +297,21 @@ def _clauses(request: Request, query: ImageQuery) -> t.Iterator[sa.ColumnElement
     for name in ("created_at", "updated_at"):
         if (value := getattr(query, name)) is not None:
             yield filters.moment(c[name], value)
+
+
+def _tags_and_properties(request: Request, query: ImageQuery, wanted: Wanted) -> t.Iterator[sa.ColumnElement[bool]]:
+    """The index has but the beginnings of the longest."""
     embedded = request.runtime.db.embedded
     for tag in query.tag:
-        yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, c.tags, value=tag)
+        wanted.among(with_tag(tag))
+        yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, images.c.tags, value=tag)
     known, seen = set(ImageQuery.__struct_encode_fields__), guard(request)
     for key, value in request.query:
         if key not in known and not seen.allows("read", key):
             yield sa.false()
         elif key not in known:
-            yield _any(sa.func.json_each if embedded else sa.func.json_each_text, c.properties, key=key, value=value)
+            wanted.among(with_property(key, value))
+            yield _any(sa.func.json_each if embedded else sa.func.json_each_text, images.c.properties, key=key, value=value)
 
 
 def _any(each: t.Any, column: sa.Column, **wanted: str) -> sa.ColumnElement[bool]:
@@ -307,25 +328,28 @@ def _check_marker(tx: Tx, request: Request, marker: str) -> None:
         raise BadRequest(error.message) from None
 
 
-def _scope(request: Request, query: ImageQuery) -> sa.ColumnElement[bool]:
-    """What the caller may list: one's own, public ones, and those shared with one's project and accepted."""
+def _scope(request: Request, query: ImageQuery) -> list[sa.ColumnElement[bool]]:
+    """What the caller may list, one of these: one's own, public ones, and those shared with one's project and accepted."""
     c, me = images.c, request.context.project_id
     status = "accepted" if query.member_status is None else query.member_status
     if status not in ("pending", "accepted", "rejected", "all"):
         raise BadRequest(f"Invalid status: {status}")
     shared = sa.select(members.c.image_id).where(members.c.member_id == me, *([] if status == "all" else [members.c.status == status]))
-    with_me = sa.and_(c.visibility == "shared", c.id.in_(shared))
+    with_me = sa.and_(unled(c.visibility == "shared"), c.id.in_(shared))
     mine = c.owner == me
     match query.visibility:
         case "public" | "private" | "community":
-            seen = sa.true() if request.context.is_admin or query.visibility != "private" else mine
-            return sa.and_(c.visibility == query.visibility, seen)
+            if query.visibility == "private" and not request.context.is_admin:
+                return [sa.and_(unled(c.visibility == "private"), mine)]
+            return [c.visibility == query.visibility]
         case "shared":
-            return sa.and_(c.visibility == "shared", sa.or_(mine, with_me, sa.true() if request.context.is_admin else sa.false()))
+            if request.context.is_admin:
+                return [c.visibility == "shared"]
+            return [sa.and_(unled(c.visibility == "shared"), mine), with_me]
         case "all":
-            return sa.true() if request.context.is_admin else sa.or_(mine, c.visibility.in_(("public", "community")), with_me)
+            return [sa.true()] if request.context.is_admin else [mine, c.visibility.in_(("public", "community")), with_me]
         case None:
             if request.context.is_admin:
-                return sa.or_(c.visibility != "community", mine)
-            return sa.or_(mine, c.visibility == "public", with_me)
+                return [sa.or_(c.visibility != "community", mine)]
+            return [mine, c.visibility == "public", with_me]
     raise BadRequest(f"Invalid visibility value: {query.visibility}; it is one of all, community, private, public, shared.")

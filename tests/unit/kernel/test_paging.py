@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cumulet.kernel.db import Database, metadata, table
@@ -51,6 +51,7 @@ def walk(db: Database, order: list, limit: int, start: str | None = None) -> lis
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, order=ORDER, limit=st.integers(1, 7))
+@example(rows=[("b", 1), ("a", 1), (None, 1)], order=[("name", "desc"), ("size", "asc")], limit=2)
 def test_all_pages_together_are_the_list(db: Database, rows: list, order: list, limit: int):
     fill(db, rows)
     with db.begin(write=False) as tx:
