@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import tempfile
-import typing as t
 from pathlib import Path
 
 from crowd import Served, batched
