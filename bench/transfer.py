@@ -70,12 +70,12 @@ def digest(address: str, head: bytes, size: int) -> str:
 
 def _measured(address: str, exchange: t.Callable[[socket.socket], None]) -> Moved:
     servers = processes.listening(address)
-    idle = processes.reset_peak(servers)
+    idle, resident = sum(processes.pss_mb(servers).values()), processes.reset_peak(servers)
     with _connected(address) as connection:
         cpu, own, began = processes.cpu_seconds(servers), _own_cpu(), time.perf_counter()
         exchange(connection)
         seconds = time.perf_counter() - began
-    return Moved(seconds, processes.cpu_seconds(servers) - cpu, _own_cpu() - own, processes.peak_mb(servers), idle)
+    return Moved(seconds, processes.cpu_seconds(servers) - cpu, _own_cpu() - own, idle + processes.peak_mb(servers) - resident, idle)
 
 
 @contextlib.contextmanager
