@@ -219,12 +219,13 @@ def whole(tx: Tx, request: Request, row: Row) -> dict:
 
 
 def view(request: Request, row: Row) -> dict:
-    enabled = row.enabled and not password_rules.idle(row, request.runtime.config.security_compliance)
-    expires = iso(row.password_expires_at, zone="")
+    has = row._mapping
+    enabled = has["enabled"] and not password_rules.idle(row, request.runtime.config.security_compliance)
+    expires = iso(has["password_expires_at"], zone="")
     body = shown(request, "users", row, "name", "domain_id", "options", enabled=enabled, password_expires_at=expires)
     for name in ("default_project_id", "description"):
-        if getattr(row, name) is not None:
-            body[name] = getattr(row, name)
+        if has[name] is not None:
+            body[name] = has[name]
     return body
 
 

@@ -240,7 +240,7 @@ def view(row: Row, seen: Guard) -> dict[str, t.Any]:
     }
 
 
-def _importing(has: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _importing(has: sa.RowMapping) -> dict[str, str]:
     told = {"os_glance_import_task": has["import_task"]} if has["import_task"] else {}
     if has["import_stores"] is not None:
         told["os_glance_importing_to_stores"] = ",".join(has["import_stores"]["to"])

@@ -28,5 +28,5 @@ def test_the_directory_of_an_image_store_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     stores = [FileTable(id="fast", default=True, directory="fast"), FileTable(id="slow", directory="file/slow")]
     config = Config(data=str(tmp_path), database=f"sqlite:///{tmp_path}/cloud.db", image_stores=stores)
-    with pytest.raises(StartError, match="The directory of image store slow cannot be made: .*Not a directory"):
+    with pytest.raises(StartError, match=r"The directory of image store slow cannot be made: .*Not a directory"):
         prepare(config, Layout(tmp_path))
