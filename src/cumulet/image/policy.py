@@ -50,7 +50,9 @@ GET_LOCATION = api.rule(
 )
 SET_LOCATION = api.rule("set_image_location", _OWN, "Say where an image's data is, by changing the image.")
 ADD_LOCATION = api.rule(
-    "add_image_location", "rule:service_api or (role:member and project_id:%(project_id)s)", "Say where an image's data is, once."
+    "add_image_location",
+    "rule:service_api or (role:member and project_id:%(project_id)s and project_id:%(owner)s)",
+    "Say where an image's data is, once.",
 )
 FETCH_LOCATION = api.rule("fetch_image_location", "rule:service_api", "List where an image's data is.")
 DELETE_LOCATION = api.rule("delete_image_location", "rule:context_is_admin", "Remove one copy of an image's data.")

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 from image_imports import COPY, OCTETS, ask, left, make, tasks
 
+from cumulet.kernel.config import ConfigError, load
 from web_server import web_server
 
 DATA = b"\x01" + bytes(range(256)) * 500
@@ -55,7 +56,7 @@ def told(who, id: str, *operations) -> tuple[int, str]:
     return answer.status_code, answer.text.replace("&#x27;", "'")
 
 
-def at(url: str, metadata: dict | None = None, **more) -> dict:
+def at(url, metadata: dict | None = None, **more) -> dict:
     return {"url": url, "metadata": metadata or {}, **more}
 
 
@@ -347,3 +348,26 @@ def test_a_location_can_be_copied_to_a_store_of_this_cloud(cloud, me, admin, web
     assert left(cloud) == {"file": 0, "two": 1, "web": 0, "staging": 0}
     web.answers.clear()
     assert me.get(f"/images/{image}/file").content == DATA
+
+
+# -- the store of the web ------------------------------------------------------------------------------------------
+
+
+def test_a_store_of_others_servers_takes_no_data(me, admin, url, image):
+    assert {"id": "web", "read-only": "true"} in me.get("/info/stores").json()["stores"]
+    answer = me("PUT", f"/images/{image}/file", content=DATA, headers=OCTETS | {"X-Image-Meta-Store": "web"})
+    assert answer.status_code == 410, answer.text
+    upload(me, image)
+    assert ask(admin, image, COPY | {"stores": ["web"]}).status_code == 409
+    assert patch(me, image, add(at(url))).status_code == 200
+    assert admin.delete(f"/stores/web/{image}").status_code == 204
+    assert me.get(f"/images/{image}").json()["stores"] == "file"
+
+
+@pytest.mark.parametrize(("tables", "why"), [
+    ([{"type": "http", "id": "web", "default": True}], "takes no data and so cannot be the default"),
+    ([*SETTINGS["image_stores"], {"type": "http", "id": "more"}], "there can be one store of type http"),
+])  # fmt: skip
+def test_stores_of_the_web_that_cannot_be(tables, why):
+    with pytest.raises(ConfigError, match=why):
+        load(None, {}, image_stores=tables)
