@@ -65,7 +65,20 @@ class HttpTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     """Servers of others, from which images are read that were told to be there. `image_import` says which servers those may be."""
 
 
-StoreTable = FileTable | S3Table | SwiftTable | HttpTable
+class RbdTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="rbd"):
+    """A pool of block images in Ceph."""
+
+    pool: t.Annotated[str, doc("The pool, which has to be there; other things may be in it beside.", pattern=r"^[^/@\s-][^/@\s]*$")] = (
+        "images"
+    )
+    user: t.Annotated[str, doc("Name of the client, without `client.`.", pattern=r"^[\w.-]+$")] = "cumulet"
+    conf: t.Annotated[str, doc("Ceph's configuration, which says where the user's keyring is. Relative to `data`.", min_length=1)] = (
+        "/etc/ceph/ceph.conf"
+    )
+    object_mib: t.Annotated[t.Literal[1, 2, 4, 8, 16, 32], doc("MiB of each object that an image is made of.")] = 8
+
+
+StoreTable = FileTable | S3Table | SwiftTable | HttpTable | RbdTable
 
 
 def checked(tables: t.Sequence[StoreTable]) -> None:

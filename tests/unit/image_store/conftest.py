@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from ceph_server import Ceph, ceph_server, missing
 from cumulet.image.stores.base import Store, Stored
 from cumulet.image.stores.registry import Stores
 from cumulet.kernel.config import Config
-from cumulet.kernel.config_images import FileTable, S3Table, StoreTable, SwiftTable
+from cumulet.kernel.config_images import FileTable, RbdTable, S3Table, StoreTable, SwiftTable
 from swift_server import PASSWORD, USER, swift_server
 
 
@@ -67,6 +68,19 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def ceph() -> t.Iterator[Ceph]:
+    if why := missing():
+        pytest.skip(f"no Ceph to ask: {why}")
+    with ceph_server() as server:
+        yield server
+
+
+@pytest.fixture
+def rbd_table(ceph: Ceph) -> RbdTable:
+    return RbdTable(id="s", default=True, user="admin", conf=str(ceph.conf), object_mib=4)
+
+
 @pytest.fixture
 def account(swift: str) -> Account:
     return Account(swift)
@@ -109,7 +123,10 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
 def make_kept(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Kept:
     root, names = tmp_path / "images", lambda: [path.name for path in root.rglob("*") if path.is_file()]
     table: StoreTable = FileTable(id="s", default=True)
-    if kind != "file":
+    if kind == "rbd":
+        table, names = request.getfixturevalue("rbd_table"), request.getfixturevalue("ceph").names
+        request.getfixturevalue("ceph").clear()
+    elif kind != "file":
         account, container = request.getfixturevalue("account"), request.getfixturevalue("container")
         account.make(container)
         table, names = request.getfixturevalue(f"{kind}_table"), lambda: account.names(container)

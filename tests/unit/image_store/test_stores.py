@@ -25,7 +25,7 @@ from unit.image_store.conftest import Kept, chunks, put, read
 MIB = 1 << 20
 CONTENT = b"\x01" + os.urandom(11 * MIB)
 """More than two parts of a multipart upload, whose smallest are 5 MiB."""
-pytestmark = pytest.mark.parametrize("kept", ["file", "s3", "swift"], indirect=True)
+pytestmark = pytest.mark.parametrize("kept", ["file", "s3", "swift", "rbd"], indirect=True)
 KEY = "5b1f51d3-5a0c-4b7c-8f1e-5f1d5a3e4c2b"
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...kernel.config import Config
-from ...kernel.config_images import FileTable, HttpTable, S3Table, StoreTable, SwiftTable
+from ...kernel.config_images import FileTable, HttpTable, RbdTable, S3Table, StoreTable, SwiftTable
 from ...kernel.db import Row
 from ...kernel.runtime import Runtime
 from .base import Store, StoreError
 from .file import FileStore
 from .http import HttpStore
+from .rbd import RbdStore
 from .s3 import S3Store
 from .swift import SwiftStore
 
@@ -63,6 +64,8 @@ def _made(table: StoreTable, config: Config) -> Store:
             return SwiftStore(table, root)
         case HttpTable():
             return HttpStore(config)
+        case RbdTable():
+            return RbdStore(table, root)
 
 
 def stores(runtime: Runtime) -> Stores:

@@ -1,4 +1,4 @@
-"""What stores have in common that are servers, which are asked over HTTP."""
+"""What stores have in common that are not on this host, and those of them that are asked over HTTP."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SAID = 500
 """Characters of what a server says that are told on."""
 
 
-class Remote(Store):
-    """A store on a server. `who` is what errors call it."""
+class Away(Store):
+    """A store that files are sent to. `who` is what errors call it."""
 
     who: str
 
@@ -39,6 +39,10 @@ class Remote(Store):
             raise StoreError(f"{path} cannot be kept as {key}: it is not a regular file")
         with contextlib.closing(open_file(path)) as file:
             return await self.put(key, file_part(file), accept)
+
+
+class Remote(Away):
+    """A store on a server that speaks HTTP."""
 
     def client(self) -> httpx2.AsyncClient:
         """For one operation: what is kept longer would belong to one event loop."""
