@@ -62,6 +62,7 @@ SOME = {
     Death("ImportImage", "fetch", "after", CONTROL, "from the web"),
     Death("ImportImage", "convert", "after", CONTROL),
     Death("CopyImage", "copy", "after", CONTROL),
+    Death("ImportLocation", "read", "after", CONTROL),
 }
 """What every run of the suite goes through, on SQLite; every third of it on PostgreSQL."""
 
