@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 import typing as t
 import uuid
 from pathlib import Path
+
+from cumulet.kernel.testing.engines import free_port
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "rbd", "ceph-authtool", "monmaptool")
 POOL = "images"
@@ -88,7 +89,7 @@ def ceph_server() -> t.Iterator[Ceph]:
 
 def _started(ceph: Ceph, stack: contextlib.ExitStack) -> Ceph:
     (ceph.root / "osd").mkdir()
-    ceph.conf.write_text(CONF.format(root=ceph.root, port=(port := _free_port()), fsid=ceph.fsid))
+    ceph.conf.write_text(CONF.format(root=ceph.root, port=(port := free_port()), fsid=ceph.fsid))
     _make_keys(ceph)
     monmap, osd = str(ceph.root / "monmap"), str(uuid.uuid4())
     subprocess.run(
@@ -121,12 +122,6 @@ def _run(ceph: Ceph, stack: contextlib.ExitStack, program: str, name: str) -> No
     daemon = stack.enter_context(subprocess.Popen([program, "-f", "-c", str(ceph.conf), "-i", name], stdout=subprocess.DEVNULL,
                                                   stderr=subprocess.DEVNULL, cwd=ceph.root, env=os.environ))  # fmt: skip
     stack.callback(daemon.kill)
-
-
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 def _wait(true: t.Callable[[], bool]) -> None:
