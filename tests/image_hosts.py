@@ -46,7 +46,9 @@ class HostsAway(World):
     def __init__(self, url: str, data: str, **options: t.Any):
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
-        super().__init__(url, data, config={"listen": f"127.0.0.1:{self._socket.getsockname()[1]}"}, **options)
+        # As behind a proxy: the address of clients is none that this machine reaches.
+        config = {"listen": f"127.0.0.1:{self._socket.getsockname()[1]}", "public_url": "https://cloud.invalid"}
+        super().__init__(url, data, config=config, **options)
         self.fetched: list[str] = []
         self.gate: asyncio.Event | None = None
         self.store = Elsewhere(Path(data) / "images")

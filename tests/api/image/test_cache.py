@@ -155,7 +155,7 @@ def test_only_a_ticket_for_the_image_has_it_given(away: HostsAway) -> None:
     for bad in ("", "nonsense", mark, f"{int(ends) + 1}.{mark}", f"{ends}.{mark[:-1]}x", f"{ends}.{mark}x", f".{mark}", f"{ends}."):
         assert ask(bad).status_code == 403, bad
     assert ask(good, other).status_code == ask(good, ids.new()).status_code == 403
-    assert origin(away.runtime, told).url == f"{away.runtime.config.url}/image/v2/cache/data/{image}"
+    assert origin(away.runtime, told).url == f"http://{away.runtime.config.listen}/image/v2/cache/data/{image}"
 
 
 def test_a_ticket_runs_out(away: HostsAway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,9 +75,12 @@ async def have(runtime: Runtime, host: str, wanted: ImageSource) -> None:
 
 
 def origin(runtime: Runtime, wanted: ImageSource) -> Origin:
-    """Where a host gets an image's data, and a ticket that is good for as long as that may take."""
+    """Where a host gets an image's data, and a ticket that is good for as long as that may take. Without a message server all hosts
+    are this machine, which need not be able to go the way that clients come."""
+    config = runtime.config
+    url = config.url if config.bus else f"http://{config.listen}"
     ends = int(clock.now().replace(tzinfo=dt.UTC).timestamp() + wanted.seconds + GRACE)
-    return Origin(url=f"{runtime.config.url}/image/v2/cache/data/{wanted.id}", ticket=f"{ends}.{_mark(runtime, wanted.id, ends)}")
+    return Origin(url=f"{url}/image/v2/cache/data/{wanted.id}", ticket=f"{ends}.{_mark(runtime, wanted.id, ends)}")
 
 
 @api.op("GET", "/cache/data/{image_id}", policy=None, errors=(204, 206, 403, 404, 416, 503))
