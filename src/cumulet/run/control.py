@@ -85,7 +85,7 @@ def _have(store: str, directory: Path, user: str) -> None:
     """Make a store's directory, the user's, where there is none. Raises StartError."""
     try:
         if not directory.is_dir():
-            directory.mkdir(0o750, parents=True)
+            directory.mkdir(0o750)
             give(directory, user)
     except OSError as error:
         raise StartError(f"The directory of image store {store} cannot be made: {error}.") from None

@@ -13,6 +13,8 @@ DECLARED = {"raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "gpt"}
 """What an image may be declared to be that is a disk to convert."""
 SECONDS, MEMORY = 4 * 3600, 1 << 30
 """What a conversion may take: seconds, and as many of a processor; bytes of address space."""
+ENVIRONMENT = "MALLOC_ARENA_MAX=1"
+"""The C library else sets 64 MiB of address space aside for each thread, of which there are the more the busier the disk."""
 
 
 class CannotConvert(Exception):
@@ -29,7 +31,8 @@ async def convert(source: Path, inspected: Inspected, target: Path, output: str,
     if inspected.virtual_size > most:
         raise CannotConvert(f"its disk has {inspected.virtual_size} bytes, and the limit is {most}")
     limits = (f"--as={MEMORY}", f"--cpu={SECONDS}", f"--fsize={most}", "--core=0")
-    command = ("qemu-img", "convert", "-f", QEMU[inspected.format], "-O", output, str(source.absolute()), str(target.absolute()))
+    files = (str(source.absolute()), str(target.absolute()))
+    command = ("env", ENVIRONMENT, "qemu-img", "convert", "-f", QEMU[inspected.format], "-O", output, *files)
     try:
         await run("prlimit", *limits, *command, timeout=SECONDS)
     except CommandFailed as error:
