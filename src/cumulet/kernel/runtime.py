@@ -31,11 +31,17 @@ class Runtime:
     authenticate: Authenticate
     overrides: dc.InitVar[dict[str, str] | None] = None
     shared: dict[str, t.Any] = dc.field(default_factory=dict)
+    _own: dict[str, Policy] = dc.field(init=False)
     policies: dict[str, Policy] = dc.field(init=False)
-    """By rule, those of its service: several services have rules of one name, such as `owner`, for others of theirs to
-    name, and mean something else by it."""
+    """By rule, those of its service. Several services have rules of one name, such as `owner` and `default`, and mean something
+    else by it: see `policy`."""
 
     def __post_init__(self, overrides: dict[str, str] | None) -> None:
-        self.policies = {}
+        self.policies, self._own = {}, {}
         for api in self.apis.values():
-            self.policies |= dict.fromkeys(api.rules, Policy(api.rules.values(), overrides))
+            self._own[api.service] = Policy(api.rules.values(), overrides)
+            self.policies |= dict.fromkeys(api.rules, self._own[api.service])
+
+    def policy(self, rule: str, api: Api) -> Policy:
+        """What a rule means in a request to a service: what that service says, or else the one that has it."""
+        return self._own[api.service] if rule in api.rules else self.policies[rule]

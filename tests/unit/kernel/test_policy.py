@@ -85,6 +85,9 @@ def test_services_have_names_of_their_own(tmp_path: Path):
     assert not runtime.policies["one:show"].allows("one:show", MEMBER, theirs)
     assert runtime.policies["two:show"].allows("two:show", MEMBER, theirs)
     assert runtime.policies["two:show"].allows("two:show", ADMIN, theirs)
+    assert not runtime.policy("owner", apis["one"]).allows("owner", MEMBER, theirs)
+    assert runtime.policy("owner", apis["two"]).allows("owner", MEMBER, theirs)
+    assert runtime.policy("two:show", apis["one"]).allows("two:show", MEMBER, theirs)
 
 
 def test_a_rule_that_is_not_there_allows_nobody():

@@ -110,7 +110,7 @@ class Request:
 
     def allows(self, rule: str, target: dict | None = None) -> bool:
         """Whether policy lets the caller do what `rule` names, to `target` (their own project's, by default)."""
-        policy = self.runtime.policies[rule]
+        policy = self.runtime.policy(rule, self.api)
         return policy.allows(rule, self.context, self.context.own_target() if target is None else target)
 
     def enforce(self, rule: str, target: dict | None = None) -> None:
