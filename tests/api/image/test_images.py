@@ -144,7 +144,7 @@ def test_patch(me, image):
         assert patch(me, image, bad).status_code == 400, bad
     for name in ("name", "disk_format", "tags", "min_ram", "visibility"):
         assert patch(me, image, {"op": "remove", "path": f"/{name}"}).status_code == 403, name
-    assert patch(me, image, {"op": "add", "path": "/locations", "value": "x"}).status_code == 403
+    assert patch(me, image, {"op": "add", "path": "/location", "value": "x"}).status_code == 403
     assert patch(me, image, {"op": "add", "path": "/x", "value": "1"}, {"op": "remove", "path": "/nothing"}).status_code == 409
     assert "x" not in me.get(f"/images/{image}").json(), "all or none"
     assert me.patch(f"/images/{image}", []).status_code == 415

@@ -48,7 +48,8 @@ class Digest:
 async def pass_on(
     chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int | None = None
 ) -> None:
-    """Feed `take` with batches as `batches` makes them, collecting the next while it works on one."""
+    """Feed `take` with batches as `batches` makes them, collecting the next while it works on one; where many uploads are under way,
+    each waits for its own, and the processors are busy with the others."""
     taking: list[asyncio.Task[None]] = []
     try:
         async with contextlib.aclosing(batches(chunks, size)) as gathered:
@@ -56,6 +57,8 @@ async def pass_on(
                 await asyncio.gather(*taking)
                 taking = [asyncio.create_task(take(batch))]
                 del batch  # the next may be long in coming
+                if _share() < BATCH:
+                    await asyncio.gather(*taking)
         await asyncio.gather(*taking)
     finally:
         for task in taking:
