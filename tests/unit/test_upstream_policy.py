@@ -16,7 +16,6 @@ from cumulet.kernel.auth.policy import Rule, parse
 RECORDED = sorted((Path(__file__).parent.parent / "upstream").glob("*-policy.json"))
 EXCEPTIONS: dict[str, set[str]] = {
     "image": {
-        "cache_clean", "cache_delete", "cache_image", "cache_list", "cache_prune", "list_cached_nodes",
         "manage_image_cache", "download_from_store",
         "add_task", "get_task", "get_tasks", "modify_task",  # of which upstream says that tasks_api_access is asked in their place
     },

@@ -24,13 +24,8 @@ locations = table(
 )
 """`status` is pending while data comes, then active. A row without an image says that the key's data is to be removed, which
 the reconciler does; then the row goes too, save where an upload may yet come back that was taken for dead: that one stays for
-<<<<<<< ours
-a while as `removed`, and is `late`, to be removed again, once it has ended. `position` orders an image's rows.
-`updated_at` of one that is pending is when its upload last gave a sign of life."""
-=======
 a while as `removed`, and is `late`, to be removed again, once it has ended. `position` orders an image's rows. `updated_at` of
 one that is pending is when its upload last gave a sign of life."""
->>>>>>> theirs
 
 BEAT = 10.0
 """Seconds between an upload's signs of life."""

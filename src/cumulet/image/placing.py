@@ -11,6 +11,7 @@ import typing as t
 
 from ..kernel.db import Await, Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, Request
+from ..kernel.http.dialects import DENIED
 from . import locations, policy
 from .attributes import limited
 from .images import images
@@ -32,7 +33,7 @@ def place(tx: Tx, request: Request, row: Row, op: str, at: str | None, value: t.
     if op != "remove":
         check({"locations": value if op == "replace" else [value]}, IMAGE)
     if op == "replace" and not value:
-        raise Forbidden("Cannot set locations to empty list.")
+        raise Forbidden("Cannot set locations to empty list.", kind=DENIED)
     rule, doing = (policy.DELETE_LOCATION, "remove") if op == "remove" else (policy.SET_LOCATION, "add" if op == "add" else "update")
     request.enforce(rule, policy.facts(request, row))
     if not request.runtime.config.show_multiple_locations:

@@ -18,8 +18,6 @@ from parity.verdict import Service, documented
 from . import asking, stage
 
 SERVICE = Service(Path(__file__).parent, stage, asking, "http://cloud/identity", PASSWORD)
-PENDING = {"cache", "locations"}
-"""Topics of operations that are not here yet. May only shrink."""
 MOST = 47
 """How many kinds of difference there may be."""
 
@@ -30,15 +28,10 @@ def send(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Send]:
         yield send
 
 
-@pytest.mark.parametrize("topic", [topic for topic in SERVICE.topics if topic not in PENDING])
+@pytest.mark.parametrize("topic", SERVICE.topics)
 def test_scenes_go_as_recorded(send: Send, topic: str):
     strange = SERVICE.strange(send, topic)
     assert not strange, f"{len(strange)} differences\n" + "\n".join(map(str, strange))
-
-
-@pytest.mark.parametrize("topic", sorted(PENDING))
-def test_what_is_pending_is_not_done_yet(send: Send, topic: str):
-    assert SERVICE.strange(send, topic), "it goes as recorded: take it from PENDING"
 
 
 def test_what_is_meant_to_differ_still_does(send: Send):

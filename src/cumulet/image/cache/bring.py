@@ -36,9 +36,11 @@ def source(tx: Tx, runtime: Runtime, id: str) -> ImageSource | None:
     row = tx.get(images, id=id)
     if row is None or row.status not in ("active", "deactivated"):
         return None
-    paths = (_path(runtime, place) for place in stores(runtime).sorted(locations.of(tx, id)))
+    places = stores(runtime).sorted(locations.of(tx, id))
+    paths = (_path(runtime, place) for place in places)
     return ImageSource(
         id=id, size=row.size, hash_algo=row.os_hash_algo or "sha512", hash_value=row.os_hash_value,
+        claimed=not any(stores(runtime).keeps(place) for place in places),
         path=next((str(path) for path in paths if path is not None), None),
     )  # fmt: skip
 

@@ -42,12 +42,12 @@ class Pruned(View):
 
 # -- policy --------------------------------------------------------------------------------------------------------
 
-LIST = api.rule("cache_list", "role:admin", "Show what hosts keep of images.")
-CACHE = api.rule("cache_image", "role:admin", "Have hosts fetch an image before a server asks for it.")
-DELETE = api.rule("cache_delete", "role:admin", "Remove images from hosts' caches, and from the queue for them.")
-CLEAN = api.rule("cache_clean", "role:admin", "Remove from hosts' caches what is of no use.")
-PRUNE = api.rule("cache_prune", "role:admin", "Remove from hosts' caches what is too much.")
-NODES = api.rule("list_cached_nodes", "role:admin", "Show on which hosts an image is cached.")
+LIST = api.rule("cache_list", "rule:context_is_admin", "Show what hosts keep of images.")
+CACHE = api.rule("cache_image", "rule:context_is_admin", "Have hosts fetch an image before a server asks for it.")
+DELETE = api.rule("cache_delete", "rule:context_is_admin", "Remove images from hosts' caches, and from the queue for them.")
+CLEAN = api.rule("cache_clean", "rule:context_is_admin", "Remove from hosts' caches what is of no use.")
+PRUNE = api.rule("cache_prune", "rule:context_is_admin", "Remove from hosts' caches what is too much.")
+NODES = api.rule("list_cached_nodes", "rule:context_is_admin", "Show on which hosts an image is cached.")
 
 # -- operations ----------------------------------------------------------------------------------------------------
 

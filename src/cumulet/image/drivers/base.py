@@ -29,6 +29,7 @@ class ImageSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     A host opens the data as what its content is, whatever the image was declared; where it is to be taken `as_is`, as a kernel's,
     the content is not looked at. `size` in bytes and `hash_value`, hexadecimal, of the algorithm that hashlib has under the name
     `hash_algo`, say what the data is; they are None where the image service does not know.
+    `claimed`: only the image's owner says so, and nobody here has seen the data.
     """
 
     id: str
@@ -36,12 +37,14 @@ class ImageSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     size: int | None = None
     hash_algo: str = "sha512"
     hash_value: str | None = None
+    claimed: bool = False
     path: str | None = None
 
     @property
     def key(self) -> str:
-        """What the cache keeps the data under: its digest, so that what is the same is kept once; else the image's id."""
-        key = self.hash_value or f"image-{self.id}"
+        """What the cache keeps the data under: its digest, so that what is the same is kept once; else the image's id. Whoever claims
+        another image's digest is not given its data."""
+        key = f"image-{self.id}" if self.claimed else self.hash_value or f"image-{self.id}"
         if not SAFE.fullmatch(key):
             raise ImageDriverError(f"image {self.id!r}: {key!r} cannot be the name of a file")
         return key

@@ -22,8 +22,9 @@ def _target(tx: Tx, request: Request, id: str) -> dict:
 
 @api.op("POST", "/images/{id}/locations", policy=policy.ADD_LOCATION, target=_target, status=202, errors=(400, 403, 404, 409, 413))
 async def add(request: Request, id: str, body: dict | list) -> None:
-    """Say where an image's data is, on the web. It is read to its end, and the image is active once its hash is known, and is the
-    one that was told."""
+    """Say where an image's data is, on the web.
+
+    It is read to its end, and the image is active once its hash is known, and is the one that was told."""
     check({"add_location": body}, NEW_LOCATION)
     asked, refused = t.cast(dict, body), None
     if on_web(asked["url"], stores(request.runtime)):

@@ -44,6 +44,10 @@ class Stores:
         """Locations in the order in which they are to be read: by the weight of their stores, then as they come."""
         return sorted(places, key=lambda place: -self.tables[place.store].weight if place.store in self.tables else 0)
 
+    def keeps(self, place: Row) -> bool:
+        """Whether the data of a location is kept by this cloud, which saw it come; else it is somebody's on the web."""
+        return place.store in self._stores and not self._stores[place.store].read_only
+
     def url(self, place: Row) -> str:
         """Where the data of a location is, for those who may know it."""
         return self._stores[place.store].url(place.key) if place.store in self._stores else f"{place.store}:{place.key}"

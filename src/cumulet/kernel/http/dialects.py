@@ -199,6 +199,10 @@ class PlacementDialect(Dialect):
         return JSON, _holding(errors={"type": "array", "items": one})
 
 
+DENIED = "Access was denied to this resource."
+"""What image says before why, where an error is of this kind."""
+
+
 class ImageDialect(Dialect):
     """Image: faults are small HTML pages, and a list names its next page by a path of its own."""
 
@@ -213,10 +217,11 @@ class ImageDialect(Dialect):
         title = f"{error.status} {error.title}"
         fixed = self.SAID.get(error.status)
         said = fixed.format(method=request.method) if fixed else error.message
-        end = "\n\n" if error.status == 405 else "\n\n\n\n"
+        said, end = html.escape(said, quote=False), "\n\n" if error.status == 405 else "\n\n\n\n"
+        if error.kind == DENIED:
+            said, end = DENIED, f"\n{said}\n\n\n"
         page = (
-            f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n"
-            f"  {html.escape(said, quote=False)}<br /><br />{end} </body>\n</html>"
+            f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {said}<br /><br />{end} </body>\n</html>"
         )
         return HTML, page.encode()
 
