@@ -115,6 +115,8 @@ class Connection(HttpToolsProtocol):
             while count:
                 sent, piece = await asyncio.to_thread(_push, connection, file, offset, count)
                 offset, count = offset + sent + len(piece), count - sent - len(piece)
+                if self.transport.is_closing():  # a client may close before the thread is back that sent all it wanted
+                    return
                 self.transport.write(piece)
                 if not await self._flushed():
                     return

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import os
 import socket
+import struct
 import threading
 import typing as t
 from pathlib import Path
@@ -26,7 +27,7 @@ class Served:
 
     def __init__(self, path: Path):
         self.path, self.files, self.copies = path, list[t.BinaryIO](), list[bool]()
-        self.ended = threading.Semaphore(0)
+        self.errors, self.ended = list[Exception](), threading.Semaphore(0)
         config = uvicorn.Config(self._app, interface="asgi3", loop="none", lifespan="off", log_config=None, http=Connection)
         self._server = uvicorn.Server(config)
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -53,6 +54,9 @@ class Served:
         part = FilePart(t.cast(t.BinaryIO, file), int(start), int(end))
         try:
             await DataResponse(part, 200, {"Content-Length": str(part.end - part.start)})(scope, receive, send)
+        except Exception as error:
+            self.errors.append(error)
+            raise
         finally:
             self.ended.release()
 
@@ -80,6 +84,18 @@ def test_parts_of_a_file_are_whole_on_one_connection(served: Served, data: bytes
             answer = connection.getresponse()
             assert answer.read() == data[start:end]
     assert not any(served.copies) and all(file.closed for file in served.files)
+
+
+def test_a_client_that_closes_as_soon_as_it_has_everything_is_no_error(served: Served):
+    for _ in range(300):
+        with served.connect() as connection, connection.makefile("rb") as answer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(asked("0-1024"))
+            while answer.readline().strip():
+                pass
+            answer.read(1024)
+        assert served.ended.acquire(timeout=30)
+    assert served.errors == []
 
 
 def test_requests_sent_together_are_answered_in_their_order(served: Served, data: bytes):
