@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import shutil
@@ -16,6 +17,7 @@ from ..kernel.config import Config
 from ..kernel.parent import end_with_parent
 from ..kernel.privilege import drop
 from ..run import needs
+from ..run.accepting import Shares
 from ..run.layout import Layout
 from . import Failure
 from .listening import listen
@@ -42,10 +44,13 @@ def serve(config: Config, roles: frozenset[str], fd: int | None) -> None:
     if fd is not None:
         end_with_parent(supervisor)
     control.seed(runtime, layout)
-    if crew.fork([role for role in ROLES if role in roles for _ in range(config.api_process_count if role == "api" else 1)]) == "worker":
+    answering = range(config.api_process_count if "api" in roles else 0)
+    shares = Shares(len(answering))
+    role = crew.fork([*(["worker"] if "worker" in roles else []), *answering])
+    if isinstance(role, int) and listening is not None:
+        _run(control.answer(runtime, listening, functools.partial(shares.crowded, role)))
+    else:
         _run(control.work(runtime, layout))
-    elif listening is not None:
-        _run(control.answer(runtime, layout, listening))
 
 
 def _count_together(layout: Layout) -> None:

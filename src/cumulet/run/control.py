@@ -30,6 +30,7 @@ from ..kernel.runtime import Runtime
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
 from . import StartError
+from .accepting import Accepting
 from .connection import Connection
 from .layout import Layout
 from .migrate import upgrade
@@ -105,10 +106,11 @@ def seed(runtime: Runtime, layout: Layout) -> None:
         runtime.db.engine.dispose()
 
 
-async def answer(runtime: Runtime, layout: Layout, listening: socket.socket) -> None:
-    """Answer the APIs until a signal. `listening` is their socket, which other processes may have too."""
+async def answer(runtime: Runtime, listening: socket.socket, crowded: t.Callable[[int], bool]) -> None:
+    """Answer the APIs until a signal. `listening` is their socket, which other processes may have too; `crowded` tells whether this
+    one has more than its share of so many connections."""
     runtime.bus.on_event(functools.partial(_here, runtime))
-    server = _server(runtime)
+    server = _server(runtime, crowded)
     await _until_told(runtime, "api", server.serve([listening]), seeded(runtime), ending=server)
 
 
@@ -166,17 +168,33 @@ async def _here(runtime: Runtime, event: Event) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
+    """Leaves signals to the process, and takes its share of the connections."""
+
+    def __init__(self, config: uvicorn.Config, crowded: t.Callable[[int], bool]):
+        super().__init__(config)
+        self._crowded = crowded
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        (listening,) = sockets or []
+        self._accepting = Accepting(listening, self._crowded, lambda: len(self.server_state.connections), self._protocol)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._accepting.close()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self):
         yield
 
 
-def _server(runtime: Runtime) -> uvicorn.Server:
+def _server(runtime: Runtime, crowded: t.Callable[[int], bool]) -> uvicorn.Server:
     return _Server(uvicorn.Config(
         Application(runtime), loop="none", http=Connection, ws="websockets-sansio", lifespan="off",
         log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
         timeout_graceful_shutdown=LAST,
         proxy_headers=False,  # who is connected is who is believed or not (Request.told_by_proxy), whatever a header says
-    ))  # fmt: skip
+    ), crowded)  # fmt: skip
