@@ -228,7 +228,7 @@ def test_logs_do_not_grow_without_bound(cloud, monkeypatch):
         file.truncate(17 << 20)
     kill(cloud.pids()["agent"])  # the supervisor looks whenever something happens
     eventually("a log begun anew", lambda: log.stat().st_size < 1 << 20, 10)
-    assert (cloud.data / "log/control.log.1").stat().st_size == 17 << 20
+    assert (cloud.data / "log/control.log.1").stat().st_size >= 17 << 20  # and what was logged since
     assert "control process is up" not in cloud.good("logs", "control")
 
 
