@@ -11,7 +11,7 @@ import pytest
 
 from ceph_server import POOL, Ceph
 from cumulet.image.stores.base import NoImageData, StoreError
-from cumulet.image.stores.rbd import RbdStore
+from cumulet.image.stores.ceph import RbdStore
 from cumulet.kernel import ids
 from cumulet.kernel.config_images import RbdTable
 from unit.image_store.conftest import put, read

@@ -9,9 +9,9 @@ from ...kernel.config_images import FileTable, HttpTable, RbdTable, S3Table, Sto
 from ...kernel.db import Row
 from ...kernel.runtime import Runtime
 from .base import Store, StoreError
+from .ceph import RbdStore
 from .file import FileStore
 from .http import HttpStore
-from .rbd import RbdStore
 from .s3 import S3Store
 from .swift import SwiftStore
 
