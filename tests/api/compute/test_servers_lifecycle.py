@@ -50,6 +50,22 @@ def test_a_bad_change_is_refused(world):
         assert answer.status_code == 400 and name in answer.text, (name, value)
 
 
+def test_host_names_have_domains_since_they_may(world):
+    id, image, long = world.boot(), world.image("other"), "x" * 52 + "-guest.example.com"
+    new = {"name": "n", "imageRef": image, "flavorRef": world.flavor(), "networks": "none"}
+    for told in (long, "a.b", "a"):
+        asked = (("PUT", f"/servers/{id}", {"server": {"hostname": told}}), ("POST", "/servers", {"server": new | {"hostname": told}}),
+                 ("POST", f"/servers/{id}/action", {"rebuild": {"imageRef": image, "hostname": told}}))  # fmt: skip
+        for method, path, body in asked:
+            refused = world.me(method, path, body, version="compute 2.93")
+            assert refused.status_code == 400 and "hostname" in refused.text, (path, told)
+            taken = world.me(method, path, body, version="compute 2.94")
+            assert taken.status_code in (200, 202), taken.text
+            world.settle()
+        assert world.me.get(f"/servers/{id}", version="compute 2.94").json()["server"]["OS-EXT-SRV-ATTR:hostname"] == told
+    assert world.me.put(f"/servers/{id}", {"server": {"hostname": "x" * 256}}, version="compute 2.94").status_code == 400
+
+
 def test_what_needs_a_host_is_refused_without_one(world):
     id = world.boot(flavorRef=world.flavor("huge", disk=10**6), wait=False)
     assert world.show(id)["status"] == "ERROR" and "No valid host" in world.show(id)["fault"]["message"]

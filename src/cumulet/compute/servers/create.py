@@ -38,7 +38,7 @@ from .views import Created, wire
 
 Text = t.Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\x00]*$")]
 Metadata = dict[t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]+$")], Text]
-Hostname = t.Annotated[str, msgspec.Meta(min_length=2, max_length=63, pattern=r"^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$")]
+Hostname = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9._-]*$")]
 Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=r"^[^,/\x00]*$")]
 
 
@@ -108,6 +108,7 @@ CERTIFICATES = api.rule("os_compute_api:servers:create:trusted_certs", PROJECT_M
 def create(tx: Tx, request: Request, body: ServerCreateRequest) -> Reply:
     """Create one server or several."""
     wanted = body.server
+    check_hostname(request, wanted.hostname)
     hints = body.hints or body.old_hints or {}
     if request.version >= (2, 37) and wanted.networks is UNSET:
         raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
@@ -332,6 +333,12 @@ def hostname(name: str) -> str:
     """A host name from a server's display name, as RFC 1123 allows it: at most 63 letters, digits and dashes."""
     plain = re.sub(r"[^a-z0-9-]", "", re.sub(r"[ _.]", "-", name.lower())).strip("-")
     return plain[:63].rstrip("-") or "server-" + ids.new()
+
+
+def check_hostname(request: Request, given: str | UnsetType) -> None:
+    """Until 2.94 a host name is one label; since then it may be with its domain. Raises BadRequest."""
+    if given is not UNSET and request.version < (2, 94) and not re.fullmatch("[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]", given):
+        raise BadRequest(f"Invalid input for field/attribute hostname. Value: {given}. It is not 2 to 63 letters, digits and dashes inside")
 
 
 def named_flavor(tx: Tx, request: Request, reference: str | int) -> Row:

@@ -15,7 +15,7 @@ from ..wire import Name, changed_between
 from ..workflows import delete as workflow
 from ..workflows.tell import TellServer
 from . import states
-from .create import Hostname, Text, access_addresses
+from .create import Hostname, Text, access_addresses, check_hostname
 from .find import ANY_TASK, find, permit, record, target
 from .tables import servers
 from .views import Brief, Server, Summary, changed, summary, views, wire
@@ -107,6 +107,7 @@ def show(tx: Tx, request: Request, id: str) -> Server:
 @api.op("PUT", "/servers/{id}", policy=UPDATE, target=target, wrap="server", errors=(400, 404, 409))
 def update(tx: Tx, request: Request, id: str, body: ServerUpdate) -> Brief:
     """Change a server's name, description, access addresses or host name."""
+    check_hostname(request, body.hostname)
     row = find(tx, request, id)
     changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET} | access_addresses(body)
     if changes:

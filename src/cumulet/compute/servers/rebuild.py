@@ -12,7 +12,7 @@ from .. import PROJECT_MEMBER, api
 from ..keypairs import keypairs
 from ..wire import Name
 from ..workflows.rebuild import RebuildServer
-from .create import File, Hostname, Metadata, Text, access_addresses, base64_text
+from .create import File, Hostname, Metadata, Text, access_addresses, base64_text, check_hostname
 from .disks import check_root, local_root
 from .find import begin, find, target
 from .kernels import check_kernel
@@ -44,6 +44,7 @@ REBUILD = api.rule("os_compute_api:servers:rebuild", PROJECT_MEMBER, "Rebuild a 
 @api.op("POST", "/servers/{id}/action", action="rebuild", reply="server", policy=REBUILD, target=target, status=202, errors=(404, 409))
 def rebuild(tx: Tx, request: Request, id: str, body: Rebuild) -> Brief:
     """Put a server on a new root disk of an image; its id, ports and volumes stay."""
+    check_hostname(request, body.hostname)
     row = find(tx, request, id)
     image = images.find(tx, request, body.image.rsplit("/", 1)[-1])
     root = local_root(tx, id)
