@@ -198,7 +198,8 @@ def _check_files(tx: Tx, files: dict[str, set[str]]) -> None:
     for store, part in STORES.items():
         kept = {row.key for row in tx.rows(locations, store=store) if row.image_id}
         assert (files[part] - kept, kept - files[part]) == (set(), set()), "files of no image, and images without their files"
-    assert {row.image_id for row in tx.rows(locations)} - {None} == {row.id for row in tx.rows(images) if row.status == "active"}
+    whose = {row.image_id for row in tx.rows(locations) if row.status != "refused"} - {None}
+    assert whose == {row.id for row in tx.rows(images) if row.status == "active"}
     assert files["backups"] == {row.file_id for row in tx.rows(backups) if row.status == "available"}, "backups and their files differ"
     assert all(files[part] == set() for part in PARTS - {"backups", *STORES.values()}), "a file on its way to nowhere"
     assert not [row for row in tx.rows(images) if row.import_task or row.status == "importing"], "an image that is imported by nobody"

@@ -43,6 +43,13 @@ def add(tx: Tx, image_id: str, store: str, key: str, metadata: dict[str, t.Any],
     return tx.insert(locations, image_id=image_id, store=store, key=key, status="active", position=position, metadata=metadata)
 
 
+def refuse(tx: Tx, image_id: str, store: str, key: str) -> None:
+    """What somebody else brought to a place is not what it was said to be. Nobody reads it, and of the last such place an image without
+    data tells the store, as the real service does, which cannot take such a place from an image."""
+    tx.delete(locations, image_id=image_id, status="refused")
+    tx.insert(locations, image_id=image_id, store=store, key=key, status="refused", metadata={})
+
+
 def finish(tx: Tx, id: str) -> bool:
     """The data is there, whole: it is the image's from now on. False where nobody waits for it any more, because the image was
     deleted or the upload taken for dead: then the data is removed."""
@@ -75,6 +82,11 @@ def of_many(tx: Tx, image_ids: t.Collection[str]) -> dict[str, list[Row]]:
     for row in tx.many(_OF_MANY, image_ids):
         found.setdefault(row.image_id, []).append(row)
     return found
+
+
+def refused_of_many(tx: Tx, image_ids: t.Collection[str]) -> dict[str, list[str]]:
+    """The store of the place that was refused, by image; those that have none are left out."""
+    return {row.image_id: [row.store] for row in tx.many(_REFUSED_OF_MANY, image_ids)}
 
 
 @contextlib.asynccontextmanager
@@ -112,3 +124,4 @@ _LATE = sa.update(locations).where(_c.id == sa.bindparam("of"), _c.status != "ac
 _KEPT = sa.select(locations).where(_c.status == "active", _c.store != STAGING).order_by(_c.position, _c.created_at)
 _OF = _KEPT.where(_c.image_id == sa.bindparam("image_id"))
 _OF_MANY = _KEPT.where(_c.image_id.in_(MANY))
+_REFUSED_OF_MANY = sa.select(locations).where(_c.status == "refused", _c.image_id.in_(MANY))

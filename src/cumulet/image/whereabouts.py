@@ -15,10 +15,12 @@ def whereabouts(tx: Tx, request: Request, rows: t.Sequence[Row]) -> dict[str, di
     there, config = stores(request.runtime), request.runtime.config
     may = {row.id for row in rows if request.allows(policy.GET_LOCATION, policy.facts(request, row))}
     found = locations.of_many(tx, may)
+    refused = locations.refused_of_many(tx, {row.id for row in rows if row.status == "queued"} & may)
     told: dict[str, dict[str, t.Any]] = {}
     for row in rows:
         places = found.get(row.id, [])
-        told[row.id] = {"stores": ",".join(place.store for place in places)} if places else {}
+        names = [place.store for place in places] or refused.get(row.id)
+        told[row.id] = {"stores": ",".join(names)} if names else {}
         if config.show_multiple_locations:
             told[row.id]["locations"] = [shown(there, place) for place in places]
         if config.show_image_direct_url and places:

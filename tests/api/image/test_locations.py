@@ -308,9 +308,13 @@ def test_a_location_that_is_not_what_it_was_said_to_be_leaves_the_image_queued(c
         cloud.settle()
         seen = me.get(f"/images/{id}").json()
         assert (seen["status"], seen["locations"], seen["checksum"], seen["os_hash_algo"]) == ("queued", [], None, None)
+        assert seen["stores"] == "web" and me.get(f"/images/{id}/file").status_code == 204
         [task] = tasks(me, id)
         assert task["status"] == "failure" and why in task["message"], task
-        upload(me, id, b"\x01data") if disk_format == "raw" else None
+        if disk_format == "raw":
+            upload(me, id, b"\x01data")
+            seen = me.get(f"/images/{id}").json()
+            assert seen["stores"] == "file" and len(seen["locations"]) == 1 and me.get(f"/images/{id}/file").content == b"\x01data"
 
 
 def test_locations_that_are_not_imported(cloud, me, url, image):

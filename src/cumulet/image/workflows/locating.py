@@ -46,7 +46,9 @@ class ImportLocation(Saga):
         tasks.succeed(tx, self.runtime.config, self.subject, "", image_id=id)
 
     def failed(self, tx: Tx, why: str) -> None:
-        tx.update(images, {"id": self.state["image_id"], "import_task": self.subject}, status="queued", import_task=None)
+        id = self.state["image_id"]
+        if tx.update(images, {"id": id, "import_task": self.subject}, status="queued", import_task=None):
+            locations.refuse(tx, id, self.state["store"], self.state["url"])
         tasks.fail(tx, self.runtime.config, self.subject, why)
 
     async def _read(self, row: Row, asked: hashlib._Hash) -> tuple[Stored, str]:
