@@ -40,7 +40,7 @@ def errors(value: t.Any, schema: Json, at: At = (), whole: Json | None = None) -
 
 def worst(value: t.Any, schema: Json) -> Wrong | None:
     """What to tell of several errors: the one that is least deep, as the libraries for schemas choose it."""
-    return max(errors(value, schema), key=lambda wrong: (-len(wrong.at), tuple(map(str, wrong.at))), default=None)
+    return max(errors(value, schema), key=lambda wrong: (-len(wrong.at), wrong.at), default=None)
 
 
 def told(value: t.Any) -> str:

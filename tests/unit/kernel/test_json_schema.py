@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema.exceptions import best_match
 
@@ -60,6 +60,7 @@ def test_errors_are_those_of_the_library(value):
 
 @settings(max_examples=500, deadline=None)
 @given(values)
+@example({"a": "", "d": [None] * 11})
 def test_of_several_the_library_tells_the_same_one(value):
     best, mine = best_match(by_the_library(value)), worst(value, SCHEMA)
     assert (best and (best.message, tuple(best.path))) == (mine and (mine.message, mine.at))
