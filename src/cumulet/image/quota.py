@@ -74,7 +74,7 @@ def _counted(what: t.Any, projects: sa.Select, *clauses: sa.ColumnElement[bool])
 
 _BYTES = sa.func.sum(sa.func.coalesce(images.c.size, images.c.announced))
 _STAGED = images.c.status.in_(("uploading", "importing"))
-_COPIES = sa.and_(images.c.id == locations.c.image_id, locations.c.store != STAGING)
+_COPIES = sa.and_(images.c.id == locations.c.image_id, locations.c.store != STAGING, locations.c.status != "refused")
 _COUNTED: dict[str, t.Callable[[sa.Select], sa.Select]] = {
     COUNT: lambda projects: _counted(sa.func.count(), projects),
     UPLOADING: lambda projects: _counted(sa.func.count(), projects, sa.or_(images.c.status == "saving", _STAGED)),

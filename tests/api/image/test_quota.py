@@ -9,6 +9,7 @@ from image_imports import DIRECT, ask, fetch, stage, tasks
 
 from cumulet.identity.registered_limits import registered_limits
 from cumulet.identity.services import services as identity_services
+from cumulet.image import locations
 from cumulet.kernel import services
 from cumulet.kernel.config_imports import ImageImport
 from cumulet.kernel.testing.cloud import Cloud
@@ -257,3 +258,11 @@ def test_what_an_import_turns_out_to_bring_is_limited_too(cloud, me):
         cloud.settle()
     assert me.get(f"/images/{id}").json()["status"] == "queued"
     assert "over limit of 1 due to current usage 0 and delta 2" in tasks(me, id)[0]["message"]
+
+
+def test_a_location_that_was_refused_is_no_copy(cloud: Limited, me):
+    cloud.register("image_size_total", 1)
+    refused = image(me)
+    cloud.transact(lambda tx: locations.refuse(tx, refused, "file", "http://example.org/other"))
+    assert upload(me, refused, MIB).status_code == 204
+    assert me.get("/info/usage").json()["usage"]["image_size_total"] == {"usage": 1, "limit": 1}
