@@ -65,26 +65,31 @@ class Precaching(Reconciler):
     async def run_once(self) -> None:
         await self.runtime.db.write(_end)
         due = await self.runtime.db.read(_due)
-        await asyncio.gather(*(self._grant(wish) for wish in due))
-        if await self.runtime.db.read(lambda tx: tx.first(sa.select(wishes.c.id).limit(1))):
-            asyncio.get_running_loop().call_later(SOON, self.runtime.bus.nudge, "image-cache")
+        pauses = [pause for pause in await asyncio.gather(*(self._grant(wish) for wish in due)) if pause is not None]
+        if pauses:
+            asyncio.get_running_loop().call_later(min(pauses), self.runtime.bus.nudge, "image-cache")
 
-    async def _grant(self, wish: Row) -> None:
+    async def _grant(self, wish: Row) -> float | None:
+        """Seconds after which it is to be looked at again; None where it need not be."""
         wanted = await self.runtime.db.read(lambda tx: source(tx, self.runtime, wish.image_id))
         if wanted is None:
             await self.runtime.db.write(lambda tx: tx.delete(wishes, id=wish.id))
-            return
+            return None
         try:
             arguments = {"image": wanted, "origin": origin(self.runtime, wanted), "cached": True}
             if await self.runtime.bus.call(wish.host, "image.want", arguments, timeout=PATIENCE):
                 await self.runtime.db.write(lambda tx: tx.delete(wishes, id=wish.id))
+                return None
+            return SOON
         except AgentError as error:
-            await self._later(wish, str(error))
+            return await self._later(wish, str(error))
 
-    async def _later(self, wish: Row, why: str) -> None:
+    async def _later(self, wish: Row, why: str) -> float:
         log.warning("an image is not in a host's cache yet", image=wish.image_id, host=wish.host, error=why)
-        due = clock.now() + dt.timedelta(seconds=min(PAUSE_MAX, PAUSE * 2 ** min(wish.tries, 10)))
+        pause = min(PAUSE_MAX, PAUSE * 2 ** min(wish.tries, 10))
+        due = clock.now() + dt.timedelta(seconds=pause)
         await self.runtime.db.write(lambda tx: tx.update(wishes, wish.id, due_at=due, tries=wish.tries + 1, error=why))
+        return pause
 
 
 class CachedLeftovers(Reconciler):
