@@ -47,10 +47,12 @@ def serve(config: Config, roles: frozenset[str], fd: int | None) -> None:
     answering = range(config.api_process_count if "api" in roles else 0)
     shares = Shares(len(answering))
     role = crew.fork([*(["worker"] if "worker" in roles else []), *answering])
-    if isinstance(role, int) and listening is not None:
-        _run(control.answer(runtime, listening, functools.partial(shares.crowded, role)))
-    else:
+    if role == "worker":
         _run(control.work(runtime, layout))
+    else:
+        assert listening is not None
+        assert isinstance(role, int)
+        _run(control.answer(runtime, listening, functools.partial(shares.crowded, role)))
 
 
 def _count_together(layout: Layout) -> None:

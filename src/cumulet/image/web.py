@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import socket
-import ssl
 import typing as t
 from urllib.parse import urljoin
 
 from ..kernel.config_imports import ImageImport
+from ..kernel.trust import trusted
 from .addresses import Refused, Target, admit, admit_address, target
 from .stores.remote import nothing, ranged
 
@@ -22,7 +21,6 @@ CONNECT = 10.0
 STRIDE = 64 << 10
 """Bytes that have to come within the seconds after which a download counts as stalled."""
 REDIRECTS = {301, 302, 303, 307, 308}
-Resolve = t.Callable[[str, int], t.Awaitable[list[str]]]
 
 
 class FetchFailed(Exception):
@@ -158,7 +156,7 @@ def _pool(place: Target, rules: ImageImport | None) -> t.Any:
                     last = error
             raise last or httpcore2.ConnectError(f"{host} has no address")
 
-    return httpcore2.AsyncConnectionPool(ssl_context=_trusted(), network_backend=Pinned(), max_connections=1)
+    return httpcore2.AsyncConnectionPool(ssl_context=trusted(), network_backend=Pinned(), max_connections=1)
 
 
 def _understood(answer: t.Any, most: int, stall: float, *, status: int = 200) -> Answer:
@@ -212,9 +210,3 @@ def _headers(answer: t.Any) -> dict[bytes, str]:
 
 def _stalled(stall: float) -> FetchFailed:
     return FetchFailed(f"the server did not answer, or hardly sent anything, for {stall:g} seconds")
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts."""
-    return ssl.create_default_context()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import os
 import re
-import ssl
 import threading
 import typing as t
 
+from ...kernel.trust import trusted
 from .base import ImageDriverError, ImageSource, Origin
 
 BATCH = 4 << 20
@@ -91,7 +90,7 @@ async def _fetch(origin: Origin, got: Received) -> None:
 
     fruitless = 0
     limits = httpx2.Timeout(STALL, connect=CONNECT)
-    async with httpx2.AsyncClient(timeout=limits, verify=_trusted(), trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=limits, verify=trusted(), trust_env=False) as client:
         while True:
             before = got.size
             try:
@@ -140,9 +139,3 @@ async def _batches(chunks: t.AsyncIterator[bytes]) -> t.AsyncIterator[bytes]:
             held, size = [], 0
     if held:
         yield b"".join(held)
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts."""
-    return ssl.create_default_context()

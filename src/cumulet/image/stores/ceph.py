@@ -39,21 +39,16 @@ class RbdStore(Away):
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         digest, order = Digest(), (self._table.object_mib << 20).bit_length() - 1
-        try:
-            async with self._program("put", key, order, leave=LEAVE) as program:
+        async with self.whole_or_nothing(key), self._program("put", key, order, leave=LEAVE) as program:
 
-                async def take(batch: bytes) -> None:
-                    await asyncio.gather(digest.feed(batch), program.send(batch))
+            async def take(batch: bytes) -> None:
+                await asyncio.gather(digest.feed(batch), program.send(batch))
 
-                await pass_on(chunks, take)
-                stored = digest.finish(accept)
-                await program.send(b"")
-                await program.end(STALL)
-                return stored
-        except BaseException:
-            with contextlib.suppress(StoreError):
-                await asyncio.shield(self.delete(key))
-            raise
+            await pass_on(chunks, take)
+            stored = digest.finish(accept)
+            await program.send(b"")
+            await program.end(STALL)
+            return stored
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end is not None and start >= end:

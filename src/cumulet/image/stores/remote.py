@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import functools
-import ssl
 import stat
 import typing as t
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from ...kernel.trust import trusted
 from .base import Accept, NoImageData, Store, StoreAway, Stored, StoreError, StoreFull
 from .file import file_part, open_file
 
@@ -40,6 +40,18 @@ class Away(Store):
         with contextlib.closing(open_file(path)) as file:
             return await self.put(key, file_part(file), accept)
 
+    @contextlib.asynccontextmanager
+    async def whole_or_nothing(self, key: str) -> AsyncIterator[None]:
+        """Whatever goes wrong inside, nothing stays of the key; where the store is away, that is left to whoever looks later."""
+        try:
+            yield
+        except StoreAway:
+            raise
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                await asyncio.shield(self.delete(key))
+            raise
+
 
 class Remote(Away):
     """A store on a server that speaks HTTP."""
@@ -48,7 +60,7 @@ class Remote(Away):
         """For one operation: what is kept longer would belong to one event loop."""
         import httpx2
 
-        return httpx2.AsyncClient(timeout=httpx2.Timeout(STALL, connect=CONNECT), verify=_trusted(), trust_env=False)
+        return httpx2.AsyncClient(timeout=httpx2.Timeout(STALL, connect=CONNECT), verify=trusted(), trust_env=False)
 
     @contextlib.contextmanager
     def reached(self) -> Iterator[None]:
@@ -98,9 +110,3 @@ def ranged(start: int, end: int | None) -> dict[str, str]:
 async def nothing() -> AsyncIterator[bytes]:
     for chunk in ():
         yield chunk
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts."""
-    return ssl.create_default_context()

@@ -6,7 +6,6 @@ Of the protocol it uses what every server of that kind has: "Amazon S3 API Refer
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import typing as t
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from xml.etree import ElementTree
 
 from ...kernel import aws4, clock, files
 from ...kernel.config_images import S3Table
-from .base import Accept, StoreAway, Stored, StoreError
+from .base import Accept, Stored, StoreError
 from .remote import Remote, nothing, ranged
 from .streaming import Digest, pass_on
 
@@ -48,24 +47,17 @@ class S3Store(Remote):
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         digest = Digest()
-        try:
-            async with self.client() as client:
-                upload = _text(await self._ask(client, "POST", key, {"uploads": ""}), "UploadId")
-                tags: list[str] = []
+        async with self.whole_or_nothing(key), self.client() as client:
+            upload = _text(await self._ask(client, "POST", key, {"uploads": ""}), "UploadId")
+            tags: list[str] = []
 
-                async def take(batch: bytes) -> None:
-                    await asyncio.gather(digest.feed(batch), self._send(client, key, upload, tags, batch))
+            async def take(batch: bytes) -> None:
+                await asyncio.gather(digest.feed(batch), self._send(client, key, upload, tags, batch))
 
-                await pass_on(chunks, take, self._table.part_mib << 20)
-                stored = digest.finish(accept)
-                await self._complete(client, key, upload, tags)
-                return stored
-        except StoreAway:
-            raise
-        except BaseException:
-            with contextlib.suppress(StoreError):
-                await asyncio.shield(self.delete(key))
-            raise
+            await pass_on(chunks, take, self._table.part_mib << 20)
+            stored = digest.finish(accept)
+            await self._complete(client, key, upload, tags)
+            return stored
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end is not None and start >= end:

@@ -18,7 +18,7 @@ import msgspec
 
 from ...kernel import clock, files
 from ...kernel.config_images import SwiftTable
-from .base import Accept, StoreAway, Stored, StoreError
+from .base import Accept, Stored, StoreError
 from .remote import Remote, nothing, ranged
 from .streaming import Digest, batches
 
@@ -56,22 +56,15 @@ class SwiftStore(Remote):
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         digest = Digest()
-        try:
-            async with self.client() as client, contextlib.aclosing(batches(chunks)) as gathered:
-                await self._make_containers(client)
-                segments = await self._put_segments(client, key, gathered, digest)
-                stored = digest.finish(accept)
-                if segments:
-                    await self._ask(client, "PUT", key, {"multipart-manifest": "put"}, content=msgspec.json.encode(segments))
-                else:
-                    await self._ask(client, "PUT", key)
-                return stored
-        except StoreAway:
-            raise
-        except BaseException:
-            with contextlib.suppress(StoreError):
-                await asyncio.shield(self.delete(key))
-            raise
+        async with self.whole_or_nothing(key), self.client() as client, contextlib.aclosing(batches(chunks)) as gathered:
+            await self._make_containers(client)
+            segments = await self._put_segments(client, key, gathered, digest)
+            stored = digest.finish(accept)
+            if segments:
+                await self._ask(client, "PUT", key, {"multipart-manifest": "put"}, content=msgspec.json.encode(segments))
+            else:
+                await self._ask(client, "PUT", key)
+            return stored
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end is not None and start >= end:

@@ -7,8 +7,6 @@ in, with 401: they, and their operator, are who can act.
 from __future__ import annotations
 
 import asyncio
-import functools
-import ssl
 import time
 import typing as t
 from pathlib import Path
@@ -21,6 +19,7 @@ from ....kernel.config import OpenIdProvider
 from ....kernel.errors import Unauthorized
 from ....kernel.log import get_logger
 from ....kernel.runtime import Runtime
+from ....kernel.trust import trusted
 
 log = get_logger("openid")
 PATIENCE, LARGEST = 10.0, 1 << 18
@@ -87,7 +86,7 @@ class Provider:
         import httpx2
 
         options["headers"] = {"Accept": "application/json", "Accept-Encoding": "identity"} | options.get("headers", {})
-        client = httpx2.AsyncClient(timeout=PATIENCE, verify=_trusted())
+        client = httpx2.AsyncClient(timeout=PATIENCE, verify=trusted())
         try:
             async with asyncio.timeout(PATIENCE), client, client.stream(method, url, **options) as answer:
                 body = await self._read(answer)
@@ -133,9 +132,3 @@ def provider_of(runtime: Runtime, settings: OpenIdProvider) -> Provider:
     """This process's only one for these settings."""
     held: dict[tuple[str, str], Provider] = runtime.shared.setdefault("openid", {})
     return held.setdefault((settings.identity_provider, settings.protocol), Provider(settings, runtime.config.root))
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts."""
-    return ssl.create_default_context()
