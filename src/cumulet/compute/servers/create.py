@@ -38,6 +38,8 @@ from .views import Created, wire
 
 Text = t.Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\x00]*$")]
 Metadata = dict[t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]+$")], Text]
+LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]"
+"""One label of a host name."""
 Hostname = t.Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9._-]*$")]
 Tag = t.Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=r"^[^,/\x00]*$")]
 
@@ -337,8 +339,10 @@ def hostname(name: str) -> str:
 
 def check_hostname(request: Request, given: str | UnsetType) -> None:
     """Until 2.94 a host name is one label; since then it may be with its domain. Raises BadRequest."""
-    if given is not UNSET and request.version < (2, 94) and not re.fullmatch("[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]", given):
-        raise BadRequest(f"Invalid input for field/attribute hostname. Value: {given}. It is not 2 to 63 letters, digits and dashes inside")
+    label = request.version < (2, 94)
+    if given is not UNSET and not re.fullmatch(LABEL if label else r"[a-zA-Z0-9._-]{1,255}", given):
+        taken = "2 to 63 letters, digits and dashes inside" if label else "1 to 255 letters, digits, dots, dashes and underscores"
+        raise BadRequest(f"Invalid input for field/attribute hostname. Value: {given}. It is not {taken}.")
 
 
 def named_flavor(tx: Tx, request: Request, reference: str | int) -> Row:
