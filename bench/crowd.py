@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 import uvloop
+from report import Figure
 
 from cumulet import identity
 from cumulet.identity import fernet, times
@@ -27,6 +29,7 @@ from cumulet.kernel.config import Config
 from cumulet.kernel.db import Database
 from cumulet.kernel.http.application import Application
 from cumulet.kernel.runtime import Runtime
+from cumulet.kernel.testing.engines import postgresql
 from cumulet.run.migrate import upgrade
 
 USERS, DOMAINS, GROUPS, EACH = 100_000, 10, 1_000, 10
@@ -175,3 +178,11 @@ def batched(rows: t.Iterable[dict], size: int) -> t.Iterator[list[dict]]:
     left = iter(rows)
     while some := list(itertools.islice(left, size)):
         yield some
+
+
+def on_both(measure: t.Callable[[str, str, Path], list[Figure]]) -> list[Figure]:
+    """What is measured on SQLite, and then on PostgreSQL: told which, where it is, and a directory."""
+    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory:
+        figures = measure("SQLite", f"sqlite:///{directory}/db", Path(directory))
+    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory, postgresql() as url:
+        return figures + measure("PostgreSQL", url, Path(directory))

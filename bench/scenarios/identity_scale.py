@@ -8,15 +8,13 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
-import tempfile
 import typing as t
 from pathlib import Path
 
-from crowd import Answer, Crowd, Served
+from crowd import Answer, Crowd, Served, on_both
 from report import Figure
 
 from cumulet.identity import epoch
-from cumulet.kernel.testing.engines import postgresql
 
 VALIDATE, LIST = 2.0, 20.0
 """Milliseconds that an answer may take, of a token and of a list."""
@@ -27,10 +25,7 @@ Asked = tuple[str, str, str]
 
 
 def run(guest: Path) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory:
-        figures = _on("SQLite", f"sqlite:///{directory}/db", Path(directory))
-    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory, postgresql() as url:
-        return figures + _on("PostgreSQL", url, Path(directory))
+    return on_both(_on)
 
 
 def _on(name: str, url: str, directory: Path) -> list[Figure]:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import tempfile
 from pathlib import Path
 
-from crowd import Served, batched
+from crowd import Served, batched, on_both
 from report import Figure
 
 from cumulet.image.images import images, members
 from cumulet.kernel import clock, ids
 from cumulet.kernel.db import Database
-from cumulet.kernel.testing.engines import postgresql
 from scenarios.identity_scale import ASKED, LIST, analyze, figure, some
 
 IMAGES, PROJECTS, AT_ONCE = 100_000, 1_000, 10_000
@@ -57,10 +55,7 @@ class Shelf:
 
 
 def run(guest: Path) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory:
-        figures = _on("SQLite", f"sqlite:///{directory}/db", Path(directory))
-    with tempfile.TemporaryDirectory(prefix="cumulet-bench-") as directory, postgresql() as url:
-        return figures + _on("PostgreSQL", url, Path(directory))
+    return on_both(_on)
 
 
 def _on(name: str, url: str, directory: Path) -> list[Figure]:

@@ -6,7 +6,9 @@ import typing as t
 
 import pytest
 
+from cumulet.kernel.testing.cloud import Caller, Cloud
 from fault.fault_actor import Actor
+from fault.fault_listening import Address, listening
 from fault.fault_world import FaultWorld
 
 
@@ -48,3 +50,15 @@ def world(keeper: Keeper, request: pytest.FixtureRequest) -> t.Iterator[FaultWor
 @pytest.fixture
 def actor(world: FaultWorld) -> Actor:
     return Actor(world)
+
+
+@pytest.fixture
+def address(cloud: Cloud) -> t.Iterator[Address]:
+    """Where a cloud in the test's process listens."""
+    with listening(cloud) as there:
+        yield there
+
+
+@pytest.fixture
+def me(cloud: Cloud) -> Caller:
+    return cloud.caller("/image/v2")

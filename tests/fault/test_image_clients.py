@@ -19,7 +19,7 @@ from cumulet.image.stores.file import FileStore
 from cumulet.image.stores.registry import stores
 from cumulet.kernel.testing.cloud import Caller, Cloud
 from cumulet.run import connection
-from fault.fault_listening import Address, listening, sender
+from fault.fault_listening import sender
 
 LARGE = os.urandom(1 << 20) * 40
 """More than the system keeps of it on its way to a client that does not read."""
@@ -31,17 +31,6 @@ NOTHING = {"file": 0, "staging": 0}
 def cloud(database_url: str, tmp_path: Path) -> t.Iterator[Cloud]:
     with contextlib.closing(make(database_url, tmp_path)) as made:
         yield made
-
-
-@pytest.fixture
-def address(cloud: Cloud) -> t.Iterator[Address]:
-    with listening(cloud) as there:
-        yield there
-
-
-@pytest.fixture
-def me(cloud: Cloud) -> Caller:
-    return cloud.caller("/image/v2")
 
 
 @pytest.fixture

@@ -43,11 +43,6 @@ def cloud(disk: Path, database_url: str, tmp_path: Path) -> t.Iterator[Cloud]:
 
 
 @pytest.fixture
-def me(cloud: Cloud) -> Caller:
-    return cloud.caller("/image/v2")
-
-
-@pytest.fixture
 def web() -> t.Iterator[WebServer]:
     with web_server() as there:
         yield there

@@ -13,7 +13,7 @@ import pytest
 from api.image.image_imports import DIRECT, OCTETS, ask, left, make, stage, tasks
 from cumulet.kernel import ids
 from cumulet.kernel.testing.cloud import Caller, Cloud
-from fault.fault_listening import Address, listening, sender
+from fault.fault_listening import Address, sender
 from fault.fault_wire import Trouble, Wire
 from swift_server import PASSWORD, USER, swift_server
 from unit.image_store.conftest import Account
@@ -77,17 +77,6 @@ def cloud(request: pytest.FixtureRequest, wire: Wire, far: Far, database_url: st
     stores = [table(request.param, wire.url, far.container, tmp_path / "secret"), {"type": "file", "id": "near", "directory": "near"}]
     with contextlib.closing(make(database_url, tmp_path, image_stores=stores)) as made:
         yield made
-
-
-@pytest.fixture
-def address(cloud: Cloud) -> t.Iterator[Address]:
-    with listening(cloud) as there:
-        yield there
-
-
-@pytest.fixture
-def me(cloud: Cloud) -> Caller:
-    return cloud.caller("/image/v2")
 
 
 troubles = pytest.mark.parametrize("trouble", t.get_args(Trouble))

@@ -89,7 +89,6 @@ class _Patch:
             raise Forbidden(f"Attribute '{name}' is read-only.")
         refuse_reserved(name)
         if op == "remove":
-            refuse_reserved(name)
             self._remove(name)
         elif name in BASE or name == "tags":
             self._set(name, checked(name, value))

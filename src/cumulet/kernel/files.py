@@ -73,3 +73,14 @@ def sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_abandoned(part: Path) -> bool:
+    """Remove a file whose writer, who kept it locked (flock), is dead; whether that was so."""
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+            return True
+    except (FileNotFoundError, BlockingIOError):
+        return False

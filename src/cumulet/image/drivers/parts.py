@@ -9,6 +9,8 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ...kernel.files import remove_abandoned
+
 POLL = 0.2
 """Seconds between looks at whether another process is done with a file."""
 
@@ -26,17 +28,6 @@ async def writing(part: Path) -> AsyncIterator[int]:
     finally:
         part.unlink(missing_ok=True)
         os.close(fd)
-
-
-def remove_abandoned(part: Path) -> bool:
-    """Remove a file whose writer is dead; whether that was so."""
-    try:
-        with part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
-            return True
-    except (FileNotFoundError, BlockingIOError):
-        return False
 
 
 def _create(part: Path) -> int | None:

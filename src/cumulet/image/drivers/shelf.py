@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from ...kernel.files import remove_abandoned
 from ...kernel.log import get_logger
 from .base import CachedFile, ImageDriverError, ImageSource, Removed
-from .parts import remove_abandoned
 
 FRESH = 900.0
 """Seconds for which a file that was used is not pruned: a server may be about to be made of it."""

@@ -9,10 +9,10 @@ import typing as t
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ...kernel import ids
+from ...kernel import files, ids
 from ...kernel.http.files import READ, FilePart
 from .base import Accept, NoImageData, Store, Stored, StoreError
-from .incoming import Incoming, failed, remove_abandoned, settle, sync_directory
+from .incoming import Incoming, failed, settle
 from .streaming import Digest, pass_on
 
 
@@ -88,7 +88,7 @@ class FileStore(Store):
         if path.exists():
             try:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-                sync_directory(self._root)
+                await asyncio.to_thread(files.sync, self._root)
             except OSError as error:
                 raise failed(self._root, error) from None
 
@@ -96,7 +96,7 @@ class FileStore(Store):
         return sorted(name for name in _names(self._root) if ids.is_uuid(name))
 
     async def sweep(self) -> list[str]:
-        return [name for name in _names(self._incoming) if remove_abandoned(self._incoming / name)]
+        return [name for name in _names(self._incoming) if files.remove_abandoned(self._incoming / name)]
 
 
 def _settle(source: Path, target: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import threading
 from pathlib import Path
 
-from ...kernel import ids
+from ...kernel import files, ids
 from .base import StoreError, StoreFull
 
 MODE = 0o640
@@ -66,21 +65,6 @@ def _create(directory: Path, key: str) -> tuple[Path, int]:
         os.close(fd)  # a sweep came between creating and locking
 
 
-def remove_abandoned(path: Path) -> bool:
-    """Remove a temporary file whose writer is dead; whether that was so."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    with contextlib.closing(os.fdopen(fd, "wb", closefd=True)):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        path.unlink(missing_ok=True)
-        return True
-
-
 def settle(fd: int, source: Path, target: Path) -> None:
     """Rename an open file so that after a power cut there is what was before or the new file, whole.
 
@@ -89,17 +73,9 @@ def settle(fd: int, source: Path, target: Path) -> None:
         os.fchmod(fd, MODE)
         os.fsync(fd)
         source.rename(target)
-        sync_directory(target.parent)
+        files.sync(target.parent)
     except OSError as error:
         raise failed(target.parent, error) from None
-
-
-def sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def failed(directory: Path, error: OSError) -> StoreError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -66,6 +67,6 @@ async def _copy(data: Path, path: Path, group: int) -> None:
         await run("cp", "--reflink=auto", "--remove-destination", "--", str(data), str(part), timeout=COPY_SECONDS)
         os.chown(part, 0, group)
         part.chmod(0o440)
-        settle(part, path)
+        await asyncio.to_thread(settle, part, path)
     except (OSError, CommandFailed) as error:
         raise DriverError(f"{path}: {error}") from None
