@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures as cf
 import contextlib
 import functools
+import secrets
 import threading
 import typing as t
 
@@ -68,8 +69,9 @@ class World:
 def run(sides: list[Side], compare: t.Callable[[list[Side], list[Comparison]], list[Figure]]) -> list[Figure]:
     with contextlib.ExitStack() as made:
         worlds: dict[str, World] = {}
+        name = f"compared-{secrets.token_hex(4)}"  # what a run left that was cut off is in nobody's way
         for side in sides:
-            worlds[side.name] = world = World(side, "compared")
+            worlds[side.name] = world = World(side, name)
             made.callback(world.gone)
             world.fill()
         return compare(sides, _comparisons(worlds))
