@@ -32,11 +32,9 @@ def main(which: str, more: list[str]) -> int:
         return suite("unit, api and parity", [*PYTEST, "-n", "2", *QUICK, *more])
     failed = suite("lint", LINT)
     with contextlib.ExitStack() as engines:
-        os.environ["CUMULET_TEST_POSTGRESQL"] = engines.enter_context(postgresql())
-        os.environ["CUMULET_TEST_RABBITMQ"] = engines.enter_context(rabbitmq())
-        failed |= suite("unit, api, parity and faults, on both databases and buses", [*PYTEST, "-n", "2", *QUICK, *FAULTS, *more])
-        os.environ.setdefault("CUMULET_FUZZ_SEED", "5")
-        failed |= suite("fuzz: a minute of schemathesis", [*PYTEST, "tests/fuzz", *more])
+        both = {"CUMULET_TEST_POSTGRESQL": engines.enter_context(postgresql()), "CUMULET_TEST_RABBITMQ": engines.enter_context(rabbitmq())}
+        failed |= suite("unit, api, parity and faults, on both databases and buses", [*PYTEST, "-n", "2", *QUICK, *FAULTS, *more], both)
+        failed |= suite("fuzz: a minute of schemathesis", [*PYTEST, "tests/fuzz", *more], {"CUMULET_FUZZ_SEED": "5"} | both)
     if os.getuid() == 0:
         failed |= suite("system: real guests, networks and processes", [*PYTEST, "-n", "2", "--dist", "loadfile", *SYSTEM, *more])
     else:
@@ -45,11 +43,11 @@ def main(which: str, more: list[str]) -> int:
     return failed
 
 
-def suite(name: str, command: list[str]) -> int:
-    """Run one; 1 where it failed."""
+def suite(name: str, command: list[str], more: dict[str, str] | None = None) -> int:
+    """Run one, with `more` in its environment unless that says otherwise; 1 where it failed."""
     print(f"== {name}", flush=True)
     began = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT)
+    done = subprocess.run(command, cwd=ROOT, env=(more or {}) | os.environ)
     print(f"== {name}: {'passed' if done.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
     return int(done.returncode != 0)
 

@@ -35,6 +35,17 @@ def test_only_workers_that_are_known_to_have_ended_are_dead():
     assert worker_name() != worker_name()
 
 
+def test_a_worker_that_nobody_waited_for_is_dead():
+    argv = [sys.executable, "-c", "from cumulet.kernel.work.owners import worker_name; print(worker_name(), flush=True); input()"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        name = process.stdout.readline().strip()
+        assert not is_dead(name)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert is_dead(name)
+
+
 def test_a_worker_begins_with_what_a_dead_one_left(world: FaultWorld, actor: Actor):
     """Another's lease that runs is left alone."""
     left, others = actor.create_volume(), actor.create_volume()

@@ -27,6 +27,7 @@ from ..kernel.http.application import Application
 from ..kernel.log import get_logger
 from ..kernel.privilege import give, may_read
 from ..kernel.runtime import Runtime
+from ..kernel.sealing import own_box
 from ..kernel.work import RECONCILERS, Worker
 from ..kernel.work.probe import from_environment
 from . import StartError
@@ -76,6 +77,7 @@ def prepare(config: Config, layout: Layout) -> Runtime:
         raise StartError(str(error)) from None
     for late in LATE if _readable(config.user) else LATE + SELDOM:
         importlib.import_module(late)
+    own_box(layout.root)  # its key is there before anybody copies the keys for another control process
     give(layout.control, config.user)
     for store, directory in config.image_directories.items():
         _have(store, directory, config.user)

@@ -12,16 +12,21 @@ import itertools
 import os
 from pathlib import Path
 
+STATE, START = 0, 19
+"""Where proc_pid_stat(5) has a process's state and when it started, in clock ticks since the machine did; counted from behind the
+command's name, which is free to have spaces."""
+ENDED = {"Z", "X"}
 _NUMBERS = itertools.count(1)
 
 
 def worker_name() -> str:
     """A name that no other worker has, now or later."""
-    return f"{_place()}:{os.getpid()}:{_started(os.getpid())}:{next(_NUMBERS)}"
+    return f"{_place()}:{os.getpid()}:{_stat(os.getpid())[START]}:{next(_NUMBERS)}"
 
 
 def is_dead(name: str) -> bool:
-    """Whether the process of the worker of this name has ended for sure."""
+    """Whether the process of the worker of this name has ended for sure. One that has ended and was not waited for yet is dead: some
+    machines' first process is slow to do that, and that of many containers never does."""
     place, _, process = name.partition(":")
     if place != _place():
         return False
@@ -32,7 +37,8 @@ def is_dead(name: str) -> bool:
         return True
     except PermissionError:
         pass  # somebody has that pid, and may be hidden from this user
-    return _started(int(pid)) not in (start, None)
+    seen = _stat(int(pid))
+    return bool(seen) and (seen[START] != start or seen[STATE] in ENDED)
 
 
 def _place() -> str:
@@ -40,10 +46,9 @@ def _place() -> str:
     return hashlib.sha256((boot + os.readlink("/proc/self/ns/pid")).encode()).hexdigest()[:16]
 
 
-def _started(pid: int) -> str | None:
-    """When a process started, in clock ticks since the machine did: field 22 of proc_pid_stat(5), counted from behind the
-    command's name. None where that cannot be read."""
+def _stat(pid: int) -> list[str]:
+    """What proc_pid_stat(5) tells of a process after its command's name; nothing where that cannot be read."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
+        return []
