@@ -8,7 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import Row, Tx, table
+from ..kernel.db import MANY, Row, Tx, table
 from . import implied_roles
 from .groups import groups
 from .memberships import OF_USER, USER, holding
@@ -79,6 +79,14 @@ def _direct(kind: Kind) -> sa.ColumnElement[bool]:
     return sa.and_(assignments.c.kind == kind, assignments.c.inherited.is_(False))
 
 
+def _effective(held: sa.ColumnElement[str]) -> sa.Select:
+    """The roles of these ids and all that they imply, however indirectly, without those that belong to a domain."""
+    found = sa.select(held.label("id")).cte("found", recursive=True)
+    implied = implied_roles.implied_roles.c
+    found = found.union(sa.select(implied.implied_role_id).join(found, implied.prior_role_id == found.c.id))
+    return sa.select(roles).where(roles.c.id.in_(sa.select(found.c.id)), roles.c.domain_id.is_(None))
+
+
 def _on_projects() -> sa.CompoundSelect:
     held = _of_caller(assignments.c.kind != "system").cte("held")
     under = below(sa.select(held.c.target_id).where(held.c.inherited))
@@ -88,11 +96,13 @@ def _on_projects() -> sa.CompoundSelect:
 ON_PROJECTS = _on_projects()
 """The ids of the projects on which a user has any role."""
 _inherited = sa.and_(assignments.c.inherited, assignments.c.target_id.in_(sa.select(above(PROJECT).c.id)))
-_ROLES: dict[Kind, sa.CompoundSelect] = {
+_HELD: dict[Kind, sa.CompoundSelect] = {
     "project": _of_caller(sa.or_(sa.and_(_direct("project"), assignments.c.target_id == PROJECT), _inherited)),
     "domain": _of_caller(_direct("domain"), assignments.c.target_id == PROJECT),
     "system": _of_caller(_direct("system")),
 }
+_ROLES = {kind: _effective(held.subquery().c.role_id) for kind, held in _HELD.items()}
+_EFFECTIVE = _effective(sa.select(roles.c.id).where(roles.c.id.in_(MANY)).subquery().c.id)
 _DOMAINS = _of_caller(_direct("domain"))
 
 # -- what they come to ---------------------------------------------------------------------------------------------
@@ -102,15 +112,16 @@ def roles_on(tx: Tx, user_id: str, kind: Kind, target_id: str | None, also: t.Co
     """The roles that a user has on a project, a domain or the system in the end, by name. A role that belongs to
     a domain counts for those that it implies, and is not among them itself."""
     values = caller(user_id, also) | ({PROJECT.key: target_id} if target_id else {})
-    return effective(tx, {row.role_id for row in tx.all(_ROLES[kind], values)})
+    return _by_name(tx.all(_ROLES[kind], values))
 
 
 def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
     """These roles and those that they imply, without the ones that belong to a domain, by name."""
-    if not role_ids:
-        return []
-    found = implied_roles.expanded(implied_roles.direct(tx), role_ids)
-    return sorted((row for row in tx.among(roles.c.id, found) if row.domain_id is None), key=lambda row: row.name)
+    return _by_name(tx.many(_EFFECTIVE, role_ids))
+
+
+def _by_name(found: list[Row]) -> list[Row]:
+    return sorted(found, key=lambda row: row.name)
 
 
 def project_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str]:
@@ -125,7 +136,7 @@ def domain_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str
 
 def on_system(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> bool:
     """Whether a user has any role on the system."""
-    return bool(tx.all(_ROLES["system"], caller(user_id, also)))
+    return bool(tx.all(_HELD["system"], caller(user_id, also)))
 
 
 def names_of(tx: Tx, ids: set[str], of: sa.Table) -> dict[str, Row]:

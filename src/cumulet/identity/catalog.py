@@ -22,10 +22,7 @@ def catalog_of(tx: Tx, held: State, project_id: str | None, user_id: str | None)
     at, whose = epoch.current(tx, epoch.CATALOG), (project_id, user_id)
     kept = held.catalogs.get(whose)
     if kept is None or kept[0] != at:
-        offered = held.offered
-        if offered is None or offered[0] != at:
-            offered = held.offered = at, _offered(tx)
-        kept = at, msgspec.Raw(msgspec.json.encode(_made(tx, offered[1], project_id, user_id)))
+        kept = at, msgspec.Raw(msgspec.json.encode(_made(tx, held.offered.get(tx, _offered), project_id, user_id)))
         held.catalogs.put(whose, kept)
     return kept[1]
 

@@ -4,6 +4,7 @@ was worked out holds as long as the number does, in every process: it is read in
 from __future__ import annotations
 
 import math
+import typing as t
 
 import sqlalchemy as sa
 
@@ -22,6 +23,23 @@ def current(tx: Tx, of: str = TOKENS) -> float:
     if found is None:
         found = tx.seen[_SEEN] = {row.id: row.value for row in tx.all(_READ)}
     return found.get(of, 0)
+
+
+Value = t.TypeVar("Value")
+
+
+class Lasting(t.Generic[Value]):
+    """What is worked out once, and holds as long as the number of changes does."""
+
+    def __init__(self, of: str = TOKENS):
+        self._of = of
+        self._kept: tuple[float, Value] | None = None
+
+    def get(self, tx: Tx, work_out: t.Callable[[Tx], Value]) -> Value:
+        at, kept = current(tx, self._of), self._kept
+        if kept is None or kept[0] != at:
+            kept = self._kept = at, work_out(tx)
+        return kept[1]
 
 
 def bump(tx: Tx, of: str = TOKENS) -> None:

@@ -31,39 +31,37 @@ expiring_memberships = table(
 
 
 USER: sa.BindParameter[str] = sa.bindparam("user_id", type_=sa.String)
-_NOW: sa.BindParameter[dt.datetime] = sa.bindparam("now", type_=sa.DateTime)
+NOW: sa.BindParameter[dt.datetime] = sa.bindparam("now", type_=sa.DateTime)
 _given, _said = memberships.c, expiring_memberships.c
 _given_to_user = sa.select(_given.group_id).where(_given.user_id == USER)
-_said_of_user = sa.select(_said.group_id).where(_said.user_id == USER, _said.expires_at > _NOW)
+_said_of_user = sa.select(_said.group_id).where(_said.user_id == USER, _said.expires_at > NOW)
 
 OF_USER = sa.select(_given_to_user.union(_said_of_user).subquery().c.group_id)
 """The ids of the groups that a user is in now, by whomever they were put there. It is executed with `holding`, as what follows."""
 _ENDS = (
     sa.select(expiring_memberships)
-    .where(_said.user_id == USER, _said.expires_at > _NOW, _said.group_id.not_in(_given_to_user))
+    .where(_said.user_id == USER, _said.expires_at > NOW, _said.group_id.not_in(_given_to_user))
     .order_by(_said.expires_at)
 )
-_NEXT_END = sa.select(sa.func.min(_said.expires_at)).where(_said.user_id.in_(MANY), _said.expires_at > _NOW)
 _pairs = sa.select(_given.group_id, _given.user_id).where(_given.group_id.in_(MANY)).union(
-    sa.select(_said.group_id, _said.user_id).where(_said.group_id.in_(MANY), _said.expires_at > _NOW)
+    sa.select(_said.group_id, _said.user_id).where(_said.group_id.in_(MANY), _said.expires_at > NOW)
 ).subquery()  # fmt: skip
 _PAIRS = sa.select(_pairs).order_by(_pairs.c.user_id)
 
 
 def holding(user_id: str) -> dict[str, t.Any]:
     """The values by which statements ask for a user's groups."""
-    return {USER.key: user_id, _NOW.key: clock.now()}
+    return {USER.key: user_id, NOW.key: clock.now()}
 
 
 def pairs_of(tx: Tx, group_ids: t.Collection[str]) -> list[Row]:
     """`group_id` and `user_id` of who is in some groups now, of each group by user."""
-    return tx.many(_PAIRS, group_ids, {_NOW.key: clock.now()})
+    return tx.many(_PAIRS, group_ids, {NOW.key: clock.now()})
 
 
-def next_end(tx: Tx, user_ids: t.Collection[str]) -> dt.datetime | None:
-    """When the first of the memberships that end by themselves will, of those of these users."""
-    (found,) = tx.many(_NEXT_END, set(user_ids), {_NOW.key: clock.now()})
-    return found[0]
+def next_end(user_id: sa.Column[str]) -> sa.ScalarSelect:
+    """When the first of a user's memberships that end by themselves will, as a part of statements; null where none does."""
+    return sa.select(sa.func.min(_said.expires_at)).where(_said.user_id == user_id, _said.expires_at > NOW).scalar_subquery()
 
 
 def change_ttl(tx: Tx, provider_id: str, minutes: int) -> None:

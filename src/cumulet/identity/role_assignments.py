@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..kernel.db import Tx
 from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
-from . import SCOPES, api, epoch, implied_roles, tree
+from . import SCOPES, api, implied_roles, tree
 from .assignments import Assignment, assignments, names_of, of_user
 from .groups import groups
 from .listing import asked, flag
@@ -169,7 +169,7 @@ def _given(row: Assignment) -> Entry:
 
 
 def _effective(tx: Tx, request: Request, wanted: Wanted, rows: list[Assignment]) -> list[Entry]:
-    who, where, inference = _who(tx, wanted, rows), _where(tx, wanted, rows), _inference(tx, request)
+    who, where, inference = _who(tx, wanted, rows), _where(tx, wanted, rows), state(request.runtime).inference.get(tx, Inference)
     found = []
     for row in rows:
         kind = "project" if row.inherited else row.kind
@@ -218,14 +218,6 @@ class Inference:
             priors = implied_roles.priors(self._rules, role_id)
             self._known[role_id] = [(id, priors[id]) for id in sorted(priors.keys() - self._of_domains)]
         return self._known[role_id]
-
-
-def _inference(tx: Tx, request: Request) -> Inference:
-    """How roles imply each other now, worked out anew where it may have changed."""
-    held, at = state(request.runtime), epoch.current(tx)
-    if held.inference is None or held.inference[0] != at:
-        held.inference = at, Inference(tx)
-    return held.inference[1]
 
 
 class _Names:

@@ -11,8 +11,9 @@ import msgspec
 from ..kernel.auth.context import Context
 from ..kernel.db import Row
 from ..kernel.runtime import Runtime
-from . import keys
+from . import epoch, keys
 from .drivers import saml
+from .epoch import Lasting
 from .passwords import Checker
 
 if t.TYPE_CHECKING:
@@ -71,10 +72,12 @@ class State:
         self.tokens: Latest[str, Known] = Latest(TOKENS)
         self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
         """By project and user: the catalog's epoch, and the catalog as JSON."""
-        self.offered: tuple[float, Offered] | None = None
-        """The catalog's epoch, and what all catalogs are made of."""
-        self.inference: tuple[float, Inference] | None = None
-        """The epoch, and how roles imply each other."""
+        self.offered: Lasting[Offered] = Lasting(epoch.CATALOG)
+        """What all catalogs are made of."""
+        self.inference: Lasting[Inference] = Lasting()
+        """How roles imply each other."""
+        self.providers: Lasting[list[dict]] = Lasting()
+        """What every token says of the clouds that a client could go on to."""
 
     @property
     def saml_key(self) -> t.Any:

@@ -15,6 +15,7 @@ from .. import ADMIN, ADMIN_OR_SYSTEM_READER, api, epoch
 from ..attributes import Text, check_chosen_id, given
 from ..entities import find, shown
 from ..listing import listed
+from ..state import state
 
 # -- table ---------------------------------------------------------------------------------------------------------
 
@@ -105,8 +106,12 @@ def delete(tx: Tx, request: Request, service_provider_id: str) -> None:
     epoch.bump(tx)
 
 
-def in_token(tx: Tx) -> list[dict]:
+def in_token(tx: Tx, request: Request) -> list[dict]:
     """What every token says of the clouds that a client could go on to."""
+    return state(request.runtime).providers.get(tx, _in_token)
+
+
+def _in_token(tx: Tx) -> list[dict]:
     rows = sorted(tx.rows(service_providers, enabled=True), key=lambda row: row.id)
     return [{"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url} for row in rows]
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 
-import sqlalchemy as sa
-
 from ...kernel import clock
 from ...kernel.auth.context import Context
-from ...kernel.db import MANY, Row, Tx
+from ...kernel.db import Row, Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
-from .. import access_rules, certificates, epoch, memberships, times, trusts
-from ..fernet import BadToken, Claims
+from .. import access_rules, certificates, epoch, times
+from ..fernet import BadToken
 from ..state import Known, State, state
-from ..users import users
 from . import kinds
-from .resolve import Resolved, check_age, denied, resolve
+from .resolve import Resolved, check_age, denied, people_of, resolve
 
 
 def authenticate(request: Request, tx: Tx, token: str) -> Context:
@@ -56,10 +53,11 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     known = held.tokens.get(token)
     if known is None or known.epoch != at or known.until <= times.micros(clock.now()):
         claims = kinds.read(held, token)
-        people = _of_directories(tx, claims)
-        _ask(held, people)
-        resolved = resolve(tx, claims)
-        known = Known(at, _until(tx, resolved), resolved, context_of(tx, resolved, token), people)
+        people = people_of(tx, claims)
+        elsewhere = [row for row in people.values() if row.local_id is not None]
+        _ask(held, elsewhere)
+        resolved = resolve(tx, claims, people)
+        known = Known(at, _until(people), resolved, context_of(tx, resolved, token), elsewhere)
         held.tokens.put(token, known)
     _ask(held, known.people)
     return known
@@ -68,14 +66,6 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
 def _ask(held: State, people: list[Row]) -> None:
     for user in people:
         held.directories.ask_user(user, strict=True)
-
-
-_OF_DIRECTORIES = sa.select(users).where(users.c.id.in_(MANY), users.c.local_id.is_not(None))
-
-
-def _of_directories(tx: Tx, claims: Claims) -> list[Row]:
-    """Those whom a token depends on and whom a directory has: its user, and everyone of its trust."""
-    return tx.many(_OF_DIRECTORIES, {claims.user_id} | trusts.people_of(tx, claims.trust_id))
 
 
 def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:
@@ -93,11 +83,9 @@ def good(held: State, tx: Tx, token: str, late: int = 0) -> Known:
     return known
 
 
-def _until(tx: Tx, resolved: Resolved) -> float:
+def _until(people: dict[str, Row]) -> float:
     """When the roles of a token may become fewer by themselves: those of its user, or of whoever lends them."""
-    lender = trusts.original_trustor(tx, resolved.trust) if resolved.trust is not None else resolved.claims.user_id
-    end = memberships.next_end(tx, [resolved.claims.user_id, lender])
-    return math.inf if end is None else times.micros(end)
+    return min((times.micros(row.next_end) for row in people.values() if row.next_end is not None), default=math.inf)
 
 
 def context_of(tx: Tx, resolved: Resolved, token: str | None) -> Context:

@@ -18,7 +18,7 @@ from . import kinds, methods, receipts, scope
 from .body import Auth
 from .caller import good
 from .render import answer, rendered
-from .resolve import Resolved, denied, enabled_user, resolve
+from .resolve import Resolved, denied, enabled_user, people_of, resolve
 
 LATE = 2 * 24 * 3600
 """Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
@@ -72,16 +72,16 @@ async def _create(request: Request, body: Auth, found: list[methods.Found]) -> t
     return issued.reply
 
 
-@api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
+@api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,), brief=True)
 def show(tx: Tx, request: Request) -> Reply:
     """Show what the subject token says."""
     known = _readable_subject(tx, request)
     if known.body is None:
-        known.body = rendered(tx, known.resolved)
+        known.body = rendered(tx, request, known.resolved)
     return answer(tx, request, request.headers[SUBJECT], known.resolved, known.body)
 
 
-@api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
+@api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,), brief=True)
 def check(tx: Tx, request: Request) -> Reply:
     """Check that the subject token is good."""
     _readable_subject(tx, request)
@@ -189,8 +189,8 @@ def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> 
 
 def issue(tx: Tx, request: Request, claims: Claims) -> Reply:
     """The answer with the token of these claims. Raises Unauthorized where it would be no good."""
-    resolved = resolve(tx, claims)
-    return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, resolved))
+    resolved = resolve(tx, claims, people_of(tx, claims))
+    return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, request, resolved))
 
 
 def _claims(request: Request, user_id: str, used: list[str], where: Where, trust: t.Any,

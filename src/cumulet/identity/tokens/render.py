@@ -15,7 +15,7 @@ from ..state import state
 from .resolve import Resolved
 
 
-def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
+def rendered(tx: Tx, request: Request, resolved: Resolved) -> dict[str, t.Any]:
     """What clients are shown of a token, but the catalog."""
     claims = resolved.claims
     body: dict[str, t.Any] = {
@@ -33,7 +33,7 @@ def rendered(tx: Tx, resolved: Resolved) -> dict[str, t.Any]:
         body["application_credential"] = _app_credential(tx, resolved.app_credential)
     if resolved.access_token is not None:
         body["OS-OAUTH1"] = {"access_token_id": resolved.access_token.id, "consumer_id": resolved.access_token.consumer_id}
-    if providers := service_providers.in_token(tx):
+    if providers := service_providers.in_token(tx, request):
         body["service_providers"] = providers
     if claims.thumbprint is not None:
         body["oauth2_credential"] = {"x5t#S256": claims.thumbprint}

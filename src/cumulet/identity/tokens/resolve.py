@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import typing as t
 
+import sqlalchemy as sa
+
 from ...kernel import clock
-from ...kernel.db import Row, Tx
+from ...kernel.db import MANY, Row, Tx
 from ...kernel.errors import ApiError, Unauthorized
 from .. import application_credentials, assignments, oauth_access_tokens, times, tree, trusts
 from ..federation.identity_providers import enabled_provider
 from ..fernet import Claims
-from ..revocations import is_revoked
-from ..users import find_user
+from ..memberships import NOW, next_end
+from ..revocations import AUDIT, REVOKED
+from ..tree import projects
+from ..users import find_user, users
 
 
 class Resolved(t.NamedTuple):
@@ -45,12 +49,26 @@ def denied() -> Unauthorized:
     return Unauthorized("The request you have made requires authentication.")
 
 
-def resolve(tx: Tx, claims: Claims) -> Resolved:
-    """Raises Unauthorized where the token is no good any more for another reason than its age."""
-    if is_revoked(tx, claims.audit):
+_PEOPLE = sa.select(users, REVOKED.label("revoked"), next_end(users.c.id).label("next_end")).where(users.c.id.in_(MANY))
+_PLACE: sa.BindParameter[str | None] = sa.bindparam("place", type_=sa.String)
+_of_place = sa.select(projects.c.domain_id).where(projects.c.id == _PLACE)
+_of_people = sa.select(users.c.domain_id).where(users.c.id.in_(MANY))
+_PLACES = sa.select(projects).where(projects.c.id.in_(sa.union_all(_of_people, _of_place, sa.select(_PLACE))))
+
+
+def people_of(tx: Tx, claims: Claims) -> dict[str, Row]:
+    """Those whom a token depends on: its user, and everyone of its trust. With each goes whether the token was revoked by itself
+    (`revoked`), and when the first of their memberships that end by themselves will (`next_end`)."""
+    ids = {claims.user_id} | trusts.people_of(tx, claims.trust_id)
+    return {row.id: row for row in tx.many(_PEOPLE, ids, {AUDIT.key: claims.audit[0], NOW.key: clock.now()})}
+
+
+def resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
+    """people: as `people_of` finds them. Raises Unauthorized where the token is no good any more for another reason than its age."""
+    if any(row.revoked for row in people.values()):
         raise denied()
     try:
-        return _resolve(tx, claims)
+        return _resolve(tx, claims, people)
     except ApiError:
         raise denied() from None
 
@@ -64,30 +82,26 @@ def enabled_user(tx: Tx, id: str) -> tuple[Row, Row]:
     return user, domain
 
 
-def enabled_project(tx: Tx, id: str) -> tuple[Row, Row]:
-    """A project and the domain it is in (itself, where it is one). Raises as `enabled_user`."""
-    project = tree.find_project(tx, id)
-    domain = tree.find_domain(tx, project.domain_id) if project.domain_id else project
-    if not project.enabled or not domain.enabled:
-        raise denied()
-    return project, domain
-
-
-def _resolve(tx: Tx, claims: Claims) -> Resolved:
+def _resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
     if claims.federated is not None:
         enabled_provider(tx, claims.federated.provider_id)
-    user, user_domain = _valid_user(tx, claims.user_id, claims)
     kind, target = claims.scope
+    place = target if kind in ("p", "d") else None
+    places = {row.id: row for row in tx.many(_PLACES, people, {_PLACE.key: place})}
+    user, user_domain = _person(people, places, claims.user_id, claims)
     project = domain = trust = credential = access_token = None
     if kind == "p":
-        project, domain = enabled_project(tx, target)
+        project = _enabled(places, target)
+        domain = _enabled(places, project.domain_id) if project.domain_id else project
     elif kind == "d":
-        domain = _enabled_domain(tx, target)
+        domain = _enabled(places, target)
+        if not domain.is_domain:
+            raise denied()
     if claims.trust_id is not None:
         trust = trusts.find_trust(tx, claims.trust_id)
         roles = _lent(tx, trust)
         if trust.impersonation:
-            user, user_domain = _valid_user(tx, trust.trustor_user_id, claims)
+            user, user_domain = _person(people, places, trust.trustor_user_id, claims)
     elif claims.app_credential_id is not None:
         credential = _credential(tx, claims)
         roles = _allowed(tx, credential.user_id, credential.project_id, application_credentials.role_ids_of(tx, credential.id))
@@ -100,19 +114,21 @@ def _resolve(tx: Tx, claims: Claims) -> Resolved:
     return Resolved(claims, user, user_domain, project, domain, roles, trust, credential, access_token)
 
 
-def _valid_user(tx: Tx, id: str, claims: Claims) -> tuple[Row, Row]:
-    """Whom a token passes for. Raises as `enabled_user`, and where all that was issued so far has ended for them."""
-    user, domain = enabled_user(tx, id)
-    if claims.issued < times.micros(user.valid_from):
+def _person(people: dict[str, Row], places: dict[str, Row], id: str, claims: Claims) -> tuple[Row, Row]:
+    """Whom a token passes for, and their domain. Raises Unauthorized where either is disabled or not there, and where all that was
+    issued so far has ended for them."""
+    user = people.get(id)
+    if user is None or user.gone or not user.enabled or claims.issued < times.micros(user.valid_from):
         raise denied()
-    return user, domain
+    return user, _enabled(places, user.domain_id)
 
 
-def _enabled_domain(tx: Tx, id: str) -> Row:
-    domain = tree.find_domain(tx, id)
-    if not domain.enabled:
+def _enabled(places: dict[str, Row], id: str) -> Row:
+    """A project or a domain. Raises Unauthorized where it is disabled or not there."""
+    place = places.get(id)
+    if place is None or not place.enabled:
         raise denied()
-    return domain
+    return place
 
 
 def _own(tx: Tx, claims: Claims, kind: str, target: str) -> list[Row]:

@@ -1,7 +1,7 @@
 """The database: one writer on SQLite, a pool on PostgreSQL, every writing transaction serialisable on both.
 
 A transaction that only reads sees one moment of the database, and makes no other one lose. A lane is a thread pool. Handlers
-that hold a transaction run in one; the event loop never waits on the database.
+that hold a transaction run in one; the event loop never waits on the database, but for brief reads of a file (ADR 0023).
 """
 
 from __future__ import annotations
@@ -61,19 +61,24 @@ class Database:
             self.on_nudge(topic)
 
     def transact(self, fn: t.Callable[[Tx], Result], write: bool = True) -> Result:
-        """Run `fn` in a transaction, again where the database says that another one came between.
-        It may run several times, so it changes nothing but the database."""
+        """Run `fn` in a transaction, again where the database says that another one came between, or that it was started anew since
+        it was asked last. It may run several times, so it changes nothing but the database."""
         broken = self.embedded
         for _ in range(ATTEMPTS):
+            whole = False
             try:
                 with self.begin(write) as tx:
-                    return fn(tx)
+                    result = fn(tx)
+                    whole = write
+                return result
             except (exc.IntegrityError, Broken):
                 # PostgreSQL may tell of the constraint where another's row came between looking and adding: who looks again sees it.
                 if broken:
                     raise
                 broken = True
             except exc.OperationalError as error:
+                if error.connection_invalidated and not whole:  # else it may have been kept, with the word of that lost
+                    continue
                 if not _lost_race(error):
                     raise
                 self._turns.lost()
@@ -87,6 +92,21 @@ class Database:
         """Run `fn` in a transaction that only reads."""
         return await self._awaiting(self._readers, fn, False)
 
+    async def glance(self, fn: t.Callable[[Tx], Result]) -> Result:
+        """Run `fn` as `read` does, where it finds few rows by their keys. On SQLite that is done here, on the event loop, as waking
+        another thread and being woken by it takes longer; whatever it cannot have at once is left to the lane."""
+        if not self.embedded:
+            return await self.read(fn)
+        if not hasattr(self._kept, "connection"):
+            self._keep(write=False)
+            self._kept.connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            self._kept.connection.rollback()
+        try:
+            with self.begin(write=False) as tx:
+                return fn(tx)
+        except (Await, exc.OperationalError):
+            return await self.read(fn)
+
     async def _awaiting(self, lane: cf.Executor, fn: t.Callable[[Tx], Result], write: bool) -> Result:
         for _ in range(AWAITS):
             try:
@@ -99,7 +119,10 @@ class Database:
         """A thread of a lane on SQLite keeps its connection, which cannot break: a quarter of a short request is getting one."""
         if not self.embedded:
             return cf.ThreadPoolExecutor(POOL, name)
-        return cf.ThreadPoolExecutor(1, name, lambda: setattr(self._kept, "connection", self._connect(write)))
+        return cf.ThreadPoolExecutor(1, name, lambda: self._keep(write))
+
+    def _keep(self, write: bool) -> None:
+        self._kept.connection = self._connect(write)
 
     def _connected(self, write: bool) -> t.ContextManager[sa.Connection]:
         kept: sa.Connection | None = getattr(self._kept, "connection", None)
@@ -118,6 +141,9 @@ class Database:
     def close(self) -> None:
         self._writers.shutdown()
         self._readers.shutdown()
+        kept: sa.Connection | None = getattr(self._kept, "connection", None)
+        if kept is not None:
+            kept.close()
         self.engine.dispose()
 
 
@@ -127,7 +153,7 @@ def create_engine(url: str) -> sa.Engine:
     # Errors tell a statement without its values, for they are logged, and values may be hashes of passwords or secrets.
     options = {"json_serializer": _json, "json_deserializer": msgspec.json.decode, "hide_parameters": True}
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=2 * POOL, pool_pre_ping=True, isolation_level="SERIALIZABLE", **options)
+        return sa.create_engine(parsed, pool_size=2 * POOL, isolation_level="SERIALIZABLE", **options)
     engine = sa.create_engine(parsed, pool_size=4, max_overflow=-1, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

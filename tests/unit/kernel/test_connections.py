@@ -1,0 +1,69 @@
+"""A database server that is started anew: nobody who asks afterwards notices."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from cumulet.kernel.db import Database, Tx
+
+END_OTHERS = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+counted = sa.Table("test_connections", sa.MetaData(), sa.Column("number", sa.Integer))
+
+
+@pytest.fixture
+def db(database_url: str):
+    made = Database(database_url)
+    if made.embedded:
+        pytest.skip("a file is not started anew")
+    counted.create(made.engine)
+    yield made
+    counted.drop(made.engine)
+    made.close()
+
+
+def end_connections(db: Database) -> None:
+    engine = sa.create_engine(db.engine.url)
+    with engine.connect() as connection:
+        connection.execute(END_OTHERS)
+    engine.dispose()
+
+
+def count(tx: Tx) -> int:
+    return tx.scalar(sa.select(sa.func.count()).select_from(counted))
+
+
+def test_reading_and_writing_go_on(db):
+    assert db.transact(count, write=False) == 0
+    end_connections(db)
+    assert db.transact(count, write=False) == 0
+    end_connections(db)
+    db.transact(lambda tx: tx.execute(counted.insert().values(number=1)))
+    assert db.transact(count, write=False) == 1
+
+
+def test_a_transaction_that_breaks_on_its_way_is_done_once(db):
+    broken: list[int] = []
+
+    def work(tx: Tx) -> None:
+        tx.execute(counted.insert().values(number=1))
+        if not broken:
+            broken.append(1)
+            end_connections(db)
+        tx.execute(counted.insert().values(number=2))
+
+    db.transact(work)
+    assert db.transact(count) == 2
+
+
+def test_one_that_breaks_at_its_end_is_not_done_again(db):
+    """It may have been kept."""
+
+    def work(tx: Tx) -> None:
+        tx.execute(counted.insert().values(number=1))
+        end_connections(db)
+
+    with pytest.raises(exc.OperationalError):
+        db.transact(work)
+    assert db.transact(count) == 0
