@@ -8,7 +8,9 @@ from sqlalchemy import exc
 
 from cumulet.kernel.db import Database, Tx
 
-END_OTHERS = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+END_OTHERS = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 counted = sa.Table("test_connections", sa.MetaData(), sa.Column("number", sa.Integer))
 
 
