@@ -8,14 +8,14 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import Tx
+from ..kernel.db import MANY, Row, Tx
 from ..kernel.errors import BadRequest
 from ..kernel.http import Page, Request
 from . import SCOPES, api, implied_roles, tree
 from .assignments import Assignment, assignments, names_of, of_user
 from .groups import groups
 from .listing import asked, flag
-from .memberships import holding, pairs_of
+from .memberships import USER, holding, pairs_of
 from .roles import roles
 from .state import state
 from .users import users
@@ -119,11 +119,14 @@ def _sources(tx: Tx, wanted: Wanted, own_domain: str | None) -> list[Assignment]
     return [Assignment(*row) for row in tx.all(statement, values | (holding(wanted.user_id) if wanted.user_id else {}))]
 
 
+_OF_DIRECTORY = sa.select(users.c.domain_id, users.c.local_id).where(users.c.id == USER, users.c.local_id.is_not(None))
+
+
 def _ask_directories(tx: Tx, request: Request, wanted: Wanted, rows: list[Assignment]) -> None:
     """Have memberships be what directories say now: those of the user asked about, or of all groups that were given something."""
     directories = state(request.runtime).directories
     if wanted.user_id:
-        directories.ask_user(tx.get(users, id=wanted.user_id))
+        directories.ask_user(next(iter(tx.all(_OF_DIRECTORY, {USER.key: wanted.user_id})), None))
     else:
         directories.ask_members(names_of(tx, {row.group_id for row in rows if row.group_id}, groups).values())
 
@@ -220,6 +223,11 @@ class Inference:
         return self._known[role_id]
 
 
+@functools.cache
+def _named(table: sa.Table) -> sa.Select:
+    return sa.select(table.c.id, table.c.name, table.c.domain_id).where(table.c.id.in_(MANY))
+
+
 class _Names:
     """The names of all that some entries name."""
 
@@ -227,10 +235,15 @@ class _Names:
         user_ids = {entry.user_id for entry in entries if entry.user_id}
         group_ids = {entry.source.group_id for entry in entries if entry.source.group_id}
         target_ids = {entry.target_id for entry in entries if entry.target_id}
-        self.of = names_of(tx, user_ids, users) | names_of(tx, group_ids, groups)
-        self.of |= names_of(tx, {entry.role_id for entry in entries}, roles) | names_of(tx, target_ids, tree.projects)
-        domain_ids = {row.domain_id for row in self.of.values() if row.domain_id}
-        self.of |= names_of(tx, domain_ids - self.of.keys(), tree.projects)
+        self.of: dict[str, Row] = {}
+        self._add(tx, users, user_ids)
+        self._add(tx, groups, group_ids)
+        self._add(tx, roles, {entry.role_id for entry in entries})
+        self._add(tx, tree.projects, target_ids)
+        self._add(tx, tree.projects, {row.domain_id for row in self.of.values() if row.domain_id} - self.of.keys())
+
+    def _add(self, tx: Tx, table: sa.Table, ids: set[str]) -> None:
+        self.of |= {row.id: row for row in tx.many(_named(table), ids)}
 
     def named(self, id: str, with_domain: bool = True) -> dict:
         row = self.of[id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -51,7 +52,7 @@ async def create(request: Request, body: Auth) -> Reply:
     Who proved who they are, but not by all the methods asked of them, gets 401 and a receipt."""
     found: list[methods.Found] = []
     try:
-        found = await request.runtime.db.read(lambda tx: methods.find(tx, request, body))
+        found = await request.runtime.db.read(lambda tx: methods.find(tx, request, body), like="who logs in")
         reply = await _create(request, body, found)
     except ApiError as error:
         await audit.authenticated(request, _named(found), "failure", error.status)
@@ -64,15 +65,16 @@ async def create(request: Request, body: Auth) -> Reply:
 async def _create(request: Request, body: Auth, found: list[methods.Found]) -> t.Any:
     db = request.runtime.db
     await _check_secrets(request, found)
-    lane = db.write if isinstance(body.scope, scope.Scope) and body.scope.trust else db.read
-    issued = await lane(lambda tx: _issue(tx, request, body, found))
+    issuing = functools.partial(_issue, request=request, auth=body, found=found)
+    used = isinstance(body.scope, scope.Scope) and body.scope.trust
+    issued = await (db.write(issuing) if used else db.read(issuing, like="a token issued"))
     if issued.new_login is not None:
         user_id = issued.new_login
         await db.write(lambda tx: users.note_login(tx, user_id))
     return issued.reply
 
 
-@api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,), brief=True)
+@api.op("GET", "/auth/tokens", policy=VALIDATE, target=_target, reply="token", errors=(404,))
 def show(tx: Tx, request: Request) -> Reply:
     """Show what the subject token says."""
     known = _readable_subject(tx, request)
@@ -81,7 +83,7 @@ def show(tx: Tx, request: Request) -> Reply:
     return answer(tx, request, request.headers[SUBJECT], known.resolved, known.body)
 
 
-@api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,), brief=True)
+@api.op("HEAD", "/auth/tokens", policy=CHECK, target=_target, errors=(404,))
 def check(tx: Tx, request: Request) -> Reply:
     """Check that the subject token is good."""
     _readable_subject(tx, request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import contextlib
+import functools
 import threading
 import typing as t
 from pathlib import Path
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from ..errors import Unavailable
+from .paces import Paces
 from .transaction import Broken, Tx
 from .turns import Lane, Turns
 
@@ -46,7 +48,7 @@ class Database:
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
         self._turns = Lane(Path(str(self.engine.url.database))) if self.embedded else Turns(self.engine)
-        self._kept = threading.local()
+        self._kept, self._paces = threading.local(), Paces()
         self._writers, self._readers = self._lane("db-write", True), self._lane("db-read", False)
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
 
@@ -88,24 +90,27 @@ class Database:
         """Run `fn` in a writing transaction, in the write lane."""
         return await self._awaiting(self._writers, fn, True)
 
-    async def read(self, fn: t.Callable[[Tx], Result]) -> Result:
-        """Run `fn` in a transaction that only reads."""
-        return await self._awaiting(self._readers, fn, False)
+    async def read(self, fn: t.Callable[[Tx], Result], like: t.Hashable = None) -> Result:
+        """Run `fn` in a transaction that only reads. like: what it has in common with others that take as long, if that is known: on
+        SQLite it is done here, on the event loop, where those were brief."""
+        if not self.embedded or like is None:
+            return await self._awaiting(self._readers, fn, False)
+        timed = functools.partial(self._paces.timed, like, fn)
+        if self._paces.are_brief(like):
+            try:
+                with self._here() as tx:
+                    return timed(tx)
+            except (Await, exc.OperationalError):
+                pass  # the lane waits for whatever it is
+        return await self._awaiting(self._readers, timed, False)
 
-    async def glance(self, fn: t.Callable[[Tx], Result]) -> Result:
-        """Run `fn` as `read` does, where it finds few rows by their keys. On SQLite that is done here, on the event loop, as waking
-        another thread and being woken by it takes longer; whatever it cannot have at once is left to the lane."""
-        if not self.embedded:
-            return await self.read(fn)
+    def _here(self) -> t.ContextManager[Tx]:
+        """A transaction on the event loop, which only reads, and does not wait where it cannot."""
         if not hasattr(self._kept, "connection"):
             self._keep(write=False)
             self._kept.connection.exec_driver_sql("PRAGMA busy_timeout=0")
             self._kept.connection.rollback()
-        try:
-            with self.begin(write=False) as tx:
-                return fn(tx)
-        except (Await, exc.OperationalError):
-            return await self.read(fn)
+        return self.begin(write=False)
 
     async def _awaiting(self, lane: cf.Executor, fn: t.Callable[[Tx], Result], write: bool) -> Result:
         for _ in range(AWAITS):

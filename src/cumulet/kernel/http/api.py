@@ -33,7 +33,6 @@ class Operation:
     first: Version
     last: Version
     write: bool
-    brief: bool
     raw: bool
     media: tuple[str, ...]
     dialect: Dialect | None
@@ -92,7 +91,7 @@ class Api:
     def op(self, method: str, path: str, *, policy: str | None, target: t.Callable | None = None,
            wrap: str | None = None, reply: str | None = None, action: str | None = None,
            status: int | dict[str, int] = 200, errors: tuple[int, ...] = (), first: str | None = None,
-           last: str | None = None, write: bool | None = None, brief: bool = False, raw: bool = False, media: tuple[str, ...] = (),
+           last: str | None = None, write: bool | None = None, raw: bool = False, media: tuple[str, ...] = (),
            dialect: Dialect | None = None) -> t.Callable:  # fmt: skip
         """Declare an operation.
 
@@ -102,7 +101,6 @@ class Api:
         action: the key that picks this among operations on one path, as in `POST /servers/{id}/action`.
         status: of success; by microversion where it changed.
         write: whether it needs the write lane; GET and HEAD do not, others do.
-        brief: it reads few rows by their keys, whoever asks, and is asked so often that this is worth the event loop's time.
         raw: the body is a stream that the handler reads by itself.
         media: the only media types that the body may have, where they are narrower than any `application/...`.
         dialect: how its faults are worded, where that is not the service's way.
@@ -118,8 +116,8 @@ class Api:
                 reply=reply if reply is not None else wrap, action=action,
                 status={version(k) if k != "0.0" else FIRST: v for k, v in status.items()} if isinstance(status, dict) else {FIRST: status},
                 errors=errors, first=version(first) if first else FIRST, last=version(last) if last else LAST,
-                write=method not in ("GET", "HEAD") if write is None else write, brief=brief, raw=raw,
-                media=media, dialect=dialect,
+                write=method not in ("GET", "HEAD") if write is None else write, raw=raw, media=media,
+                dialect=dialect,
                 body=hints.get("body"), query=hints.get("query"), view=None if view is type(None) else view,
             ))  # fmt: skip
             return fn

@@ -111,7 +111,7 @@ class Application:
     async def _authenticated(self, request: Request) -> None:
         """A path that does not exist is told only to those with a token, where the service guards its paths."""
         if request.token and request.api.base and request.api.dialect.guards_paths:
-            await self.runtime.db.glance(lambda tx: _authenticate(request, tx))
+            await self.runtime.db.read(lambda tx: _authenticate(request, tx), like="a token")
 
     def _choose(self, request: Request, candidates: list[Operation], raw: bytes) -> tuple[Operation, t.Any]:
         """Which of the operations on a path is meant: by the action in the body, and by the microversion."""
@@ -134,7 +134,7 @@ class Application:
         if audit is not None and operation.write and self.runtime.config.audit != "off":
             request.note = functools.partial(audit, request, operation, params)
         if not operation.waits:
-            lane = db.write if operation.write else db.glance if operation.brief else db.read
+            lane = db.write if operation.write else functools.partial(db.read, like=_kind(request, operation))
             response = await lane(lambda tx: self._in_transaction(request, operation, params, body, raw, tx))
             if request.settling:
                 await _settled(request)
@@ -143,7 +143,7 @@ class Application:
         def admit(tx: Tx) -> None:
             _authorize(request, operation, params, tx)
 
-        await db.glance(admit)
+        await db.read(admit, like=("admitted", operation.name))
         key = _idempotency_key(request, operation)
         if key and (before := await db.write(lambda tx: idempotency.begin(tx, request, key, raw))):
             return before
@@ -228,6 +228,11 @@ def _authorize(request: Request, operation: Operation, params: dict[str, str], t
     _authenticate(request, tx)
     target = operation.target(tx, request, **params) if operation.target else None
     request.enforce(operation.policy, target)
+
+
+def _kind(request: Request, operation: Operation) -> t.Hashable:
+    """What requests have in common whose answers take as long: a list that is filtered by something else is another one."""
+    return operation.name, request.version, frozenset(name for name, _ in request.query)
 
 
 async def _settled(request: Request) -> None:
