@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -21,8 +23,8 @@ def db(database_url: str):
         pytest.skip("a file is not started anew")
     counted.create(made.engine)
     yield made
-    counted.drop(made.engine)
     made.close()
+    counted.drop(made.engine)
 
 
 def end_connections(db: Database) -> None:
@@ -36,13 +38,25 @@ def count(tx: Tx) -> int:
     return tx.scalar(sa.select(sa.func.count()).select_from(counted))
 
 
+def add(tx: Tx) -> None:
+    tx.execute(counted.insert().values(number=1))
+
+
 def test_reading_and_writing_go_on(db):
-    assert db.transact(count, write=False) == 0
-    end_connections(db)
-    assert db.transact(count, write=False) == 0
-    end_connections(db)
-    db.transact(lambda tx: tx.execute(counted.insert().values(number=1)))
-    assert db.transact(count, write=False) == 1
+    for n in range(3):
+        db.transact(add)
+        assert db.transact(count, write=False) == n + 1
+        end_connections(db)
+
+
+def test_so_they_do_in_the_lanes(db):
+    async def go_on() -> None:
+        for n in range(3):
+            await db.write(add)
+            assert await db.read(count) == n + 1
+            end_connections(db)
+
+    asyncio.run(go_on())
 
 
 def test_a_transaction_that_breaks_on_its_way_is_done_once(db):

@@ -39,6 +39,13 @@ class Await(Exception):
         self.wait = wait
 
 
+class _Kept(threading.local):
+    """The connection of a thread that does nothing but this: writing transactions, or those that only read."""
+
+    write: bool | None = None
+    connection: sa.Connection | None = None
+
+
 class Database:
     """Where every service keeps its rows. `url` is SQLAlchemy's: `sqlite:////path` or `postgresql+psycopg://...`."""
 
@@ -48,7 +55,7 @@ class Database:
         self.engine = create_engine(url)
         self.embedded = self.engine.dialect.name == "sqlite"
         self._turns = Lane(Path(str(self.engine.url.database))) if self.embedded else Turns(self.engine)
-        self._kept, self._paces = threading.local(), Paces()
+        self._kept, self._paces = _Kept(), Paces()
         self._writers, self._readers = self._lane("db-write", True), self._lane("db-read", False)
         self.on_nudge: t.Callable[[str], None] = lambda topic: None
 
@@ -106,10 +113,10 @@ class Database:
 
     def _here(self) -> t.ContextManager[Tx]:
         """A transaction on the event loop, which only reads, and does not wait where it cannot."""
-        if not hasattr(self._kept, "connection"):
-            self._keep(write=False)
-            self._kept.connection.exec_driver_sql("PRAGMA busy_timeout=0")
-            self._kept.connection.rollback()
+        if self._kept.write is None:
+            self._kept.write = False
+            with self._connected(write=False) as connection, connection.begin():
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
         return self.begin(write=False)
 
     async def _awaiting(self, lane: cf.Executor, fn: t.Callable[[Tx], Result], write: bool) -> Result:
@@ -121,19 +128,16 @@ class Database:
         raise Unavailable(f"What the request needs from outside was never there all at once, tried {AWAITS} times. Try again.")
 
     def _lane(self, name: str, write: bool) -> cf.ThreadPoolExecutor:
-        """A thread of a lane on SQLite keeps its connection, which cannot break: a quarter of a short request is getting one."""
-        if not self.embedded:
-            return cf.ThreadPoolExecutor(POOL, name)
-        return cf.ThreadPoolExecutor(1, name, lambda: self._keep(write))
-
-    def _keep(self, write: bool) -> None:
-        self._kept.connection = self._connect(write)
+        return cf.ThreadPoolExecutor(1 if self.embedded else POOL, name, lambda: setattr(self._kept, "write", write))
 
     def _connected(self, write: bool) -> t.ContextManager[sa.Connection]:
-        kept: sa.Connection | None = getattr(self._kept, "connection", None)
-        if kept is not None and kept.get_execution_options()["write"] == write:
-            return contextlib.nullcontext(kept)
-        return self._connect(write)
+        """A thread of a lane keeps its connection as long as that is good: a quarter of a short request is getting one."""
+        kept = self._kept
+        if kept.write != write:
+            return self._connect(write)
+        if kept.connection is None or kept.connection.invalidated:
+            kept.connection = self._connect(write)
+        return contextlib.nullcontext(kept.connection)
 
     def _connect(self, write: bool) -> sa.Connection:
         return self.engine.connect().execution_options(**self._options(write))
@@ -146,9 +150,8 @@ class Database:
     def close(self) -> None:
         self._writers.shutdown()
         self._readers.shutdown()
-        kept: sa.Connection | None = getattr(self._kept, "connection", None)
-        if kept is not None:
-            kept.close()
+        if self._kept.connection is not None:
+            self._kept.connection.close()
         self.engine.dispose()
 
 
