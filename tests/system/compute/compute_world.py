@@ -19,9 +19,10 @@ from compute_guest import write_image
 from cumulet.compute.drivers.base import Nic, Power, VolumeDisk
 from cumulet.compute.drivers.qemu import QemuDriver
 from cumulet.compute.drivers.qemu.disks import standing_on
-from cumulet.compute.drivers.qemu.launch import Process, find
+from cumulet.compute.drivers.qemu.launch import find
 from cumulet.compute.drivers.qemu.qmp import connect_unix
 from cumulet.image.drivers.cache import ImageCache
+from cumulet.kernel.held import Process
 
 CONTROL, UIDS = "nobody", range(2_100_000_000, 2_100_000_100)
 """Who may reach the consoles, and whom guests may run as."""

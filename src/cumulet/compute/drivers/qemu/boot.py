@@ -15,10 +15,11 @@ from cumulet.compute.drivers.qemu import command, console, devices, disks, hotpl
 from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
 from cumulet.compute.drivers.qemu.guest import MONITOR, Guest, OnChange
-from cumulet.compute.drivers.qemu.launch import Process, spawn
+from cumulet.compute.drivers.qemu.launch import spawn
 from cumulet.compute.drivers.qemu.qmp import QmpGone, listen_unix
 from cumulet.compute.drivers.qemu.record import Record
 from cumulet.image.drivers.cache import ImageCache
+from cumulet.kernel.held import Process
 
 SERIAL, SCREEN = "serial.sock", "vnc.sock"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cumulet.compute.drivers.base import DriverError, Power
-from cumulet.compute.drivers.qemu.launch import Process
 from cumulet.compute.drivers.qemu.qmp import Event, Qmp, QmpError, QmpGone, heard
+from cumulet.kernel.held import Process
 
 POWER = {"running": Power.RUNNING, "suspended": Power.RUNNING, "shutdown": Power.STOPPED}
 POWER |= {"guest-panicked": Power.CRASHED, "internal-error": Power.CRASHED}

@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import os
-import select
-import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cumulet.compute.drivers.qemu.accounts import PLACE, Account, given
+from cumulet.kernel.held import Process
 
 CLONE_FS = 0x200
 """linux/sched.h: the working directory, the root and the umask."""
 
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Process:
-    """A running QEMU, held by a descriptor that stays its own even when its number is used again."""
-
-    def __init__(self, pid: int):
-        self.pid = pid
-        self._fd = os.pidfd_open(pid)
-
-    async def ended(self, timeout: float | None = None) -> bool:
-        """Wait until the process has ended, or `timeout` seconds; returns whether it has."""
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        copy = os.dup(self._fd)
-        loop.add_reader(copy, over.set)
-        try:
-            async with asyncio.timeout(timeout):
-                await over.wait()
-        except TimeoutError:
-            return False
-        finally:
-            loop.remove_reader(copy)
-            os.close(copy)
-        # A child of ours stays a zombie until it is waited for.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 with WNOHANG it does not wait
-        return True
-
-    def alive(self) -> bool:
-        """Whether any of it is left."""
-        return not select.select([self._fd], [], [], 0)[0]
-
-    async def kill(self) -> None:
-        """End the process at once; it is gone when this returns."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._fd, signal.SIGKILL)
-        await self.ended()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):
-            os.close(self._fd)
 
 
 def spawn(argv: list[str], directory: Path, descriptors: list[int], account: Account) -> Process:
