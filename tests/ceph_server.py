@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -12,10 +13,19 @@ import typing as t
 import uuid
 from pathlib import Path
 
+import pytest
+
+from cumulet.kernel.config_images import ImageClones, RbdTable
 from cumulet.kernel.testing.engines import free_port
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "rbd", "ceph-authtool", "monmaptool")
-POOL = "images"
+POOL, HOSTS = "images", "hosts"
+CONTROL, HOST = "cumulet", "cumulet-host"
+CAPS = {
+    CONTROL: f"profile rbd pool={POOL}, profile rbd-read-only pool={HOSTS}",
+    HOST: f"profile rbd pool={HOSTS}, profile rbd-read-only pool={POOL}",
+}
+"""Users, and what they may do: as docs/images.md says."""
 CONF = """
 [global]
 fsid = {fsid}
@@ -54,26 +64,74 @@ def missing() -> str:
     return f"no {', '.join(without)} here: apt-get install ceph-mon ceph-osd ceph-common python3-rbd" if without else ""
 
 
+def unreadable() -> str:
+    """Why hosts here cannot read images in a Ceph without a copy; empty where they can."""
+    if not Path("/dev/fuse").exists():
+        return "no FUSE in this kernel"
+    nowhere = "driver=rbd,node-name=n,pool=p,image=i,conf=/nothing"
+    said = subprocess.run(["qemu-storage-daemon", "--blockdev", nowhere], capture_output=True, text=True).stderr
+    return "no driver of QEMU for it here: apt-get install qemu-block-extra" if "Unknown driver" in said else ""
+
+
 class Ceph:
     """A running one. `conf` is its configuration, which names the administrator's keyring."""
 
     def __init__(self, root: Path):
         self.root, self.conf = root, root / "ceph.conf"
         self.fsid = str(uuid.uuid4())
+        self.daemons: list[subprocess.Popen[bytes]] = []
 
     def ask(self, program: str, *arguments: str) -> str:
         ran = subprocess.run([program, "-c", str(self.conf), *arguments], capture_output=True, text=True, timeout=60)
         assert ran.returncode == 0, f"{program} {arguments[0]}: {ran.stderr[-2000:]}"
         return ran.stdout
 
-    def names(self) -> list[str]:
-        return self.ask("rbd", "-p", POOL, "ls").split()
+    @contextlib.contextmanager
+    def away(self) -> t.Iterator[None]:
+        """Nobody answers inside the block."""
+        for daemon in self.daemons:
+            daemon.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for daemon in self.daemons:
+                daemon.send_signal(signal.SIGCONT)
+
+    @property
+    def table(self) -> RbdTable:
+        """The settings of a store here."""
+        return RbdTable(id="s", default=True, user=CONTROL, conf=str(self.conf), object_mib=4)
+
+    @property
+    def clones(self) -> ImageClones:
+        """The settings of a host."""
+        return ImageClones(pool=HOSTS, user=HOST, conf=str(self.conf))
+
+    def names(self, pool: str = POOL) -> list[str]:
+        return self.ask("rbd", "-p", pool, "ls").split()
 
     def clear(self) -> None:
         for name in self.names():
             self.ask("rbd", "-p", POOL, "snap", "unprotect", f"{name}@snap")
             self.ask("rbd", "-p", POOL, "snap", "purge", name)
             self.ask("rbd", "-p", POOL, "rm", name)
+
+
+@pytest.fixture(scope="session", name="ceph")
+def running_ceph() -> t.Iterator[Ceph]:
+    """For the conftest of tests that need one."""
+    if why := missing():
+        pytest.skip(f"no Ceph to ask: {why}")
+    with ceph_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="near_ceph")
+def readable_ceph(request: pytest.FixtureRequest) -> Ceph:
+    """One whose images hosts here can clone and read."""
+    if why := missing() or unreadable():
+        pytest.skip(f"no images in a Ceph: {why}")
+    return request.getfixturevalue("ceph")
 
 
 @contextlib.contextmanager
@@ -103,8 +161,13 @@ def _started(ceph: Ceph, stack: contextlib.ExitStack) -> Ceph:
     ceph.ask("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
     _run(ceph, stack, "ceph-osd", "0")
     _wait(lambda: '"num_up_osds":1' in ceph.ask("ceph", "osd", "stat", "-f", "json"))
-    ceph.ask("ceph", "osd", "pool", "create", POOL, "8")
-    ceph.ask("rbd", "pool", "init", POOL)
+    for pool in (POOL, HOSTS):
+        ceph.ask("ceph", "osd", "pool", "create", pool, "8")
+        ceph.ask("rbd", "pool", "init", pool)
+    for user, may in CAPS.items():
+        keyring = ceph.root / f"client.{user}.keyring"
+        ceph.ask("ceph", "auth", "get-or-create", f"client.{user}", "mon", "profile rbd", "osd", may, "-o", str(keyring))
+        keyring.chmod(0o600)
     return ceph
 
 
@@ -122,6 +185,7 @@ def _run(ceph: Ceph, stack: contextlib.ExitStack, program: str, name: str) -> No
     daemon = stack.enter_context(subprocess.Popen([program, "-f", "-c", str(ceph.conf), "-i", name], stdout=subprocess.DEVNULL,
                                                   stderr=subprocess.DEVNULL, cwd=ceph.root, env=os.environ))  # fmt: skip
     stack.callback(daemon.kill)
+    ceph.daemons.append(daemon)
 
 
 def _wait(true: t.Callable[[], bool]) -> None:

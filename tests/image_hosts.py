@@ -41,9 +41,10 @@ class Elsewhere(Store):
 
 
 class HostsAway(World):
-    """`fetched` has the ids of the images that were asked for by hosts; `gate`, where it is set, has them wait for it."""
+    """`fetched` has the ids of the images that were asked for by hosts; `gate`, where it is set, has them wait for it. `store` is where
+    images are."""
 
-    def __init__(self, url: str, data: str, **options: t.Any):
+    def __init__(self, url: str, data: str, *, store: Store | None = None, **options: t.Any):
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         # As behind a proxy: the address of clients is none that this machine reaches.
@@ -51,7 +52,7 @@ class HostsAway(World):
         super().__init__(url, data, config=config, **options)
         self.fetched: list[str] = []
         self.gate: asyncio.Event | None = None
-        self.store = Elsewhere(Path(data) / "images")
+        self.store = store or Elsewhere(Path(data) / "images")
         stores(self.runtime)._stores["file"] = self.store
         self._server = uvicorn.Server(uvicorn.Config(self._answer, interface="asgi3", lifespan="off", log_config=None))
         self.portal.start_task_soon(self._server.serve, [self._socket])

@@ -25,7 +25,7 @@ from cumulet.compute.drivers.simulated import SimulatedDriver as SimulatedComput
 from cumulet.image.cache.hosts import image_hosts
 from cumulet.image.drivers.cache import ImageCache
 from cumulet.kernel import clock, services
-from cumulet.kernel.bus import Answer, Command, Event
+from cumulet.kernel.bus import AgentAway, Answer, Command, Event
 from cumulet.kernel.bus.agent import Ledger
 from cumulet.kernel.bus.local import LocalBus, LocalPort
 from cumulet.kernel.testing.cloud import Caller, Cloud
@@ -40,20 +40,27 @@ from cumulet.volume.tables import backends
 SERVICES = ("compute", "placement", "network", "image", "volume")
 Probe = t.Callable[[str, str, str, int], t.Awaitable[None]]
 MakeCompute = t.Callable[[str, Recipe, Path], ComputeDriver]
+MakeImages = t.Callable[[str, Path], ImageCache]
 RAW = bytes(1 << 20)
 """A raw image of 1 MiB."""
 
 
+def image_cache(_: str, root: Path) -> ImageCache:
+    """The cache of a host whose directory is `root`."""
+    return ImageCache(root / "images", lambda: standing_on(root / "compute/servers"))
+
+
 class World(Cloud):
     """hosts: how many simulated hosts there are. recipe: what befalls their hypervisors. compute: makes a host's
-    hypervisor driver, where a simulated one will not do. probe: what the workers' probe does."""
+    hypervisor driver, where a simulated one will not do; images: makes its image cache, before that. probe: what the workers' probe does."""
 
     def __init__(self, url: str, data: str, *, hosts: int = 1, recipe: Recipe = Recipe(), compute: MakeCompute = SimulatedCompute,
-                 probe: Probe | None = None, config: dict[str, t.Any] | None = None):  # fmt: skip
+                 images: MakeImages = image_cache, probe: Probe | None = None, config: dict[str, t.Any] | None = None):  # fmt: skip
         super().__init__(url, data, services.load(*SERVICES), config={"stop_grace_seconds": 0, **(config or {})})
         self.probe = probe
         self.root = Path(tempfile.mkdtemp(prefix="world-"))  # a socket's path is short, pytest's directories are not
-        self.agent = _Agent(self.root, [f"host-{i + 1}" for i in range(hosts)], recipe, compute)
+        self._agent = lambda: _Agent(self.root, [f"host-{i + 1}" for i in range(hosts)], recipe, compute, images)
+        self.agent = self._agent()
         self.runtime.bus = LocalBus([self.root / "agent.sock"])
         self.runtime.db.on_nudge = self.runtime.bus.nudge
         services.listen(self.runtime)
@@ -164,6 +171,26 @@ class World(Cloud):
 
     # -- starting and ending ---------------------------------------------------------------------------------------
 
+    def restart_agent(self) -> None:
+        """Have the agent end, and another begin."""
+        self.portal.call(self._restart_agent)
+
+    async def _restart_agent(self) -> None:
+        await self.agent.close()
+        self.agent = self._agent()
+        await self.agent.open()
+        async with asyncio.timeout(10):
+            for host in self.agent.hosts:
+                while not await self._hears(host):
+                    await asyncio.sleep(0.05)
+
+    async def _hears(self, host: str) -> bool:
+        try:
+            await self.runtime.bus.call(host, "image.cached", {})
+            return True
+        except AgentAway:
+            return False
+
     async def _open(self) -> None:
         await self.agent.open()
         await self.runtime.bus.open()
@@ -185,17 +212,18 @@ class World(Cloud):
 class _Agent:
     """What `run.agent` makes of a configuration, without a process of its own."""
 
-    def __init__(self, root: Path, names: list[str], recipe: Recipe, compute: MakeCompute):
+    def __init__(self, root: Path, names: list[str], recipe: Recipe, compute: MakeCompute, images: MakeImages):
         store = MetadataStore(_directory(root / "metadata"), pwd.getpwuid(os.getuid()).pw_name)
-        self.hosts = {name: self._host(_directory(root / name), name, recipe, compute, store) for name in names}
+        self.hosts = {name: self._host(_directory(root / name), name, recipe, compute, images, store) for name in names}
         self.hellos: list[Event] = []
         self.port = LocalPort(root / "agent.sock", lambda: self.hellos, {os.getuid()})
 
     @staticmethod
-    def _host(root: Path, name: str, recipe: Recipe, compute: MakeCompute, store: MetadataStore) -> Host:
+    def _host(root: Path, name: str, recipe: Recipe, compute: MakeCompute, images: MakeImages, store: MetadataStore) -> Host:
+        cache = images(name, root)
         return Host(
             name, compute(name, recipe, _directory(root / "compute")), SimulatedNetwork(root=_directory(root / "network")),
-            SimulatedVolume(state=root / "volumes.json"), ImageCache(root / "images", lambda: standing_on(root / "compute/servers")), Ledger(root / "generations"), store,
+            SimulatedVolume(state=root / "volumes.json"), cache, Ledger(root / "generations"), store,
         )  # fmt: skip
 
     async def open(self) -> None:

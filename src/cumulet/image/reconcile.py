@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from ..kernel import clock
 from ..kernel.db import Row, Tx
 from ..kernel.log import get_logger
+from ..kernel.runtime import Runtime
 from ..kernel.work import Reconciler
 from .data import give_up, snapshots
 from .images import images
 from .locations import BEAT, locations
-from .stores.base import Store, StoreAway, StoreError
+from .stores.base import Store, StoreAway, StoreError, StoreInUse
 from .stores.registry import stores
 
 log = get_logger("image")
@@ -30,6 +31,11 @@ class ImageData(Reconciler):
     name = "image-data"
     interval = 60.0
     nudged_by = ("images",)
+
+    def __init__(self, runtime: Runtime):
+        super().__init__(runtime)
+        self._awaited: set[str] = set()
+        """Keys of which it was told that something stands on their data."""
 
     async def run_once(self) -> None:
         await self.runtime.db.write(_start_over)
@@ -65,6 +71,11 @@ class ImageData(Reconciler):
             return True
         except StoreAway:
             raise
+        except StoreInUse as error:
+            if key not in self._awaited:
+                log.info("image data stays as long as something stands on it", store=id, key=key, why=str(error))
+                self._awaited.add(key)
+            return False
         except StoreError as error:
             log.warning("image data could not be removed; it is tried again", store=id, key=key, why=str(error))
             return False

@@ -164,6 +164,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     image_cache_days: t.Annotated[
         float, doc("Days after which an image goes from a host's cache that was not used and no disk stands on; 0: never.", ge=0)
     ] = 7
+    image_clones: t.Annotated[
+        config_images.ImageClones, doc("A table: how a host gets at images in Ceph without fetching them, as images.md tells it.")
+    ] = config_images.ImageClones()
     console_minutes: t.Annotated[float, doc("Minutes that a console's one-time token is good for.", gt=0)] = 10
     stop_grace_seconds: t.Annotated[float, doc("Seconds a guest has to shut down before its power is cut.", ge=0)] = 60
     page_limit: t.Annotated[int, doc("Most items in one page of a list.", ge=1)] = 1000

@@ -78,6 +78,19 @@ class RbdTable(Table, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     object_mib: t.Annotated[t.Literal[1, 2, 4, 8, 16, 32], doc("MiB of each object that an image is made of.")] = 8
 
 
+class ImageClones(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a host gets at images in Ceph without fetching them."""
+
+    pool: t.Annotated[
+        str,
+        doc("The pool for hosts' clones of images in the same cluster; empty: such images are fetched.", pattern=r"^([^/@\s-][^/@\s]*)?$"),
+    ] = ""
+    user: t.Annotated[str, doc("Name of the hosts' client, without `client.`.", pattern=r"^[\w.-]+$")] = "cumulet-host"
+    conf: t.Annotated[
+        str, doc("Ceph's configuration, which says where the user's keyring (0600, root's) is. Relative to `data`.", min_length=1)
+    ] = "/etc/ceph/ceph.conf"
+
+
 StoreTable = FileTable | S3Table | SwiftTable | HttpTable | RbdTable
 
 

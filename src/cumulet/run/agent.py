@@ -18,6 +18,7 @@ from ..compute.drivers.base import ComputeDriver, DriverError, Power
 from ..image.agent import Pruning
 from ..image.agent import register as register_image
 from ..image.drivers.cache import ImageCache
+from ..image.drivers.clones import Clones
 from ..kernel.bus import AgentPort, Answer, Command, Event
 from ..kernel.bus.agent import Commands, Ledger
 from ..kernel.config import Config
@@ -145,11 +146,11 @@ def host_of(agent: Agent, name: str) -> Host:
     root.chmod(0o711)
     net = _network(agent, root)
     ledger = Ledger(root / "generations")
-    images = _images(agent, root)
+    images = _images(agent, name, root)
     return Host(name, _compute(agent, name, root, net, images), net, _volume(agent, name, images), images, ledger, agent.store)
 
 
-def _images(agent: Agent, root: Path) -> ImageCache:
+def _images(agent: Agent, name: str, root: Path) -> ImageCache:
     """A host's own, or the one of this machine: simulated hosts have no disks of which each could have its own."""
     config = agent.config
     if config.hypervisor == "simulated":
@@ -157,9 +158,11 @@ def _images(agent: Agent, root: Path) -> ImageCache:
     from ..compute.drivers.qemu.disks import standing_on
 
     compute = _directory(root / "compute")
+    directory = compute / "images"
     return ImageCache(
-        compute / "images", lambda: standing_on(compute / "servers"), most_gib=config.image_cache_gib, days=config.image_cache_days
-    )
+        directory, lambda: standing_on(compute / "servers"), most_gib=config.image_cache_gib, days=config.image_cache_days,
+        clones=Clones(directory, config.image_clones, config.root, name),
+    )  # fmt: skip
 
 
 def _network(agent: Agent, root: Path) -> NetworkDriver:

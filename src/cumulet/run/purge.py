@@ -26,6 +26,9 @@ async def _remove(host: Host, layout: Layout) -> int:
     servers = await host.compute.list() if layout.servers(host.name).is_dir() else []
     for server in servers:
         await host.compute.destroy(server.id)
+    host.images.open()
+    host.images.evict()
+    await host.images.settled()
     await host.network.remove()
     return len(servers)
 

@@ -10,6 +10,9 @@ import pytest
 
 from cumulet.image import locations
 from cumulet.image.reconcile import ImageData
+from cumulet.image.stores.base import StoreInUse
+from cumulet.image.stores.file import FileStore
+from cumulet.image.stores.registry import stores
 from cumulet.kernel import services
 from cumulet.kernel.config import ConfigError, load
 from cumulet.kernel.config_images import StoreTable
@@ -41,7 +44,6 @@ def upload(who, id: str, data: bytes, store: str | None = None):
 
 def copy(cloud, id: str, data: bytes, store: str, **values) -> None:
     """Put an image's data into another store too, as imports do."""
-    from cumulet.image.stores.registry import stores
 
     async def chunks():
         yield data
@@ -139,6 +141,31 @@ def test_a_deleted_images_data_goes_from_every_store(cloud, me, image):
     cloud.portal.call(ImageData(cloud.runtime).run_once)
     assert held(cloud, "images") == held(cloud, "more") == []
     assert cloud.transact(lambda tx: tx.rows(locations.locations)) == []
+
+
+def test_data_that_something_stands_on_goes_once_that_is_gone(cloud, me, image):
+    upload(me, image, b"data")
+    one = stores(cloud.runtime)._stores["one"] = InUse(cloud.runtime.config.root / "images")
+    assert me.delete(f"/images/{image}").status_code == 204
+    data = ImageData(cloud.runtime)
+    for _ in range(2):
+        cloud.portal.call(data.run_once)
+        assert held(cloud, "images") == [b"data"]
+    one.in_use = False
+    cloud.portal.call(data.run_once)
+    assert held(cloud, "images") == []
+    assert cloud.transact(lambda tx: tx.rows(locations.locations)) == []
+
+
+class InUse(FileStore):
+    """A store whose data others stand on, which files' owners do not."""
+
+    in_use = True
+
+    async def delete(self, key: str) -> None:
+        if self.in_use:
+            raise StoreInUse("clones are there yet")
+        await super().delete(key)
 
 
 @pytest.mark.parametrize("settings", [{"image_stores": STORES, "show_multiple_locations": True, "show_image_direct_url": True}])

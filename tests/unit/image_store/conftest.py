@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ceph_server import Ceph, ceph_server, missing
+from ceph_server import Ceph, running_ceph  # noqa: F401
 from cumulet.image.stores.base import Store, Stored
 from cumulet.image.stores.registry import Stores
 from cumulet.kernel.config import Config
@@ -68,17 +68,9 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def ceph() -> t.Iterator[Ceph]:
-    if why := missing():
-        pytest.skip(f"no Ceph to ask: {why}")
-    with ceph_server() as server:
-        yield server
-
-
 @pytest.fixture
 def rbd_table(ceph: Ceph) -> RbdTable:
-    return RbdTable(id="s", default=True, user="admin", conf=str(ceph.conf), object_mib=4)
+    return ceph.table
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import hmac
 import typing as t
-from pathlib import Path
 
 from starlette.responses import Response
 
@@ -22,7 +21,7 @@ from .. import api, data, locations
 from ..drivers.base import GRACE, ImageSource, Origin
 from ..drivers.fetch import TICKET
 from ..images import images
-from ..stores.base import StoreError
+from ..stores.base import Store, StoreError
 from ..stores.registry import stores
 from .hosts import PATIENCE
 
@@ -37,18 +36,18 @@ def source(tx: Tx, runtime: Runtime, id: str) -> ImageSource | None:
     if row is None or row.status not in ("active", "deactivated"):
         return None
     places = stores(runtime).sorted(locations.of(tx, id))
-    paths = (_path(runtime, place) for place in places)
+    kept = [(store, place.key) for place in places if (store := _store(runtime, place))]
     return ImageSource(
         id=id, size=row.size, hash_algo=row.os_hash_algo or "sha512", hash_value=row.os_hash_value,
         claimed=not any(stores(runtime).keeps(place) for place in places),
-        path=next((str(path) for path in paths if path is not None), None),
+        path=next((str(path) for store, key in kept if (path := store.path(key))), None),
+        block=next((block for store, key in kept if (block := store.block(key))), None),
     )  # fmt: skip
 
 
-def _path(runtime: Runtime, place: Row) -> Path | None:
-    """The file that a place is on this machine, and perhaps on the host's; None for data that is no file."""
+def _store(runtime: Runtime, place: Row) -> Store | None:
     try:
-        return stores(runtime)[place.store].path(place.key)
+        return stores(runtime)[place.store]
     except StoreError:
         return None
 

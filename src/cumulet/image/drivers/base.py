@@ -10,6 +10,8 @@ QEMU_NAMES = {name: name for name in ("raw", "qcow2", "vmdk", "vdi", "vpc", "vhd
     "vhd": "vpc", "ploop": "parallels", "iso": "raw", "gpt": "raw", "ami": "raw", "ari": "raw", "aki": "raw",
 }  # fmt: skip
 """The image API's disk formats, those that content has and those that are only declared -> what qemu-img calls them."""
+LIKE_DISKS = {"raw", "qcow2"}
+"""Formats that disks can stand on."""
 
 SAFE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 LEAST_SECONDS, MOST_SECONDS = 120.0, 5400.0
@@ -23,8 +25,18 @@ class ImageDriverError(Exception):
     """The host cannot get at the image; the text says why."""
 
 
+class BlockImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of a block image in Ceph. `cluster` is the cluster's id (fsid)."""
+
+    cluster: str
+    pool: str
+    name: str
+    snapshot: str
+
+
 class ImageSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An image's data as a host finds it: the file at `path` where this host has that, else a file of its image cache.
+    """An image's data as a host finds it: the file at `path` where this host has that, else a file of its image cache, which may be
+    a clone of `block` where this host gets at that cluster.
 
     A host opens the data as what its content is, whatever the image was declared; where it is to be taken `as_is`, as a kernel's,
     the content is not looked at. `size` in bytes and `hash_value`, hexadecimal, of the algorithm that hashlib has under the name
@@ -39,6 +51,7 @@ class ImageSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     hash_value: str | None = None
     claimed: bool = False
     path: str | None = None
+    block: BlockImage | None = None
 
     @property
     def key(self) -> str:

@@ -7,21 +7,20 @@ import contextlib
 import functools
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from ...kernel.files import settle, sync
 from ...kernel.process import CommandFailed, run
-from .base import GRACE, ImageDriverError, ImageSource, Origin
+from .base import GRACE, LIKE_DISKS, ImageDriverError, ImageSource, Origin
+from .clones import MAPPED, RECORD, CloneFailed, Clones
 from .fetch import fetch
 from .parts import writing
-from .shelf import BYTES, QCOW2, RAW, Shelf
+from .shelf import BYTES, QCOW2, RAW, Shelf, log
 from .sound import inspect
 
 GLANCE = 1.0
 """Seconds for which whoever wants an image in the cache is kept waiting."""
-LIKE_DISKS = {"raw", "qcow2"}
-"""Formats that disks can stand on."""
 _Slot = tuple[str, bool]
 """What comes once: the key of a source, and whether it is taken as it is."""
 
@@ -29,8 +28,9 @@ _Slot = tuple[str, bool]
 class ImageCache(Shelf):
     """What hosts need of images is brought here once, and checked."""
 
-    def __init__(self, directory: Path, users: Callable[[], set[str]] = set, *, most_gib: float = 0, days: float = 0):
-        super().__init__(directory, users, most_gib=most_gib, days=days)
+    def __init__(self, directory: Path, users: Callable[[], set[str]] = set, *, most_gib: float = 0, days: float = 0,
+                 clones: Clones | None = None):  # fmt: skip
+        super().__init__(directory, users, most_gib=most_gib, days=days, clones=clones)
         self._coming: dict[_Slot, asyncio.Task[Path]] = {}
         self._failed: dict[_Slot, str] = {}
 
@@ -56,7 +56,7 @@ class ImageCache(Shelf):
         try:
             path = await self._once(source, functools.partial(self._take_in, source))
             self._used(path, hits=1)
-            yield path, "qcow2" if path.suffix == QCOW2 else "raw"
+            yield await self._clones.base(path.stem) if path.suffix == RECORD else (path, "qcow2" if path.suffix == QCOW2 else "raw")
         finally:
             self._held[source.key] -= 1
 
@@ -69,10 +69,21 @@ class ImageCache(Shelf):
         async with self.base(source) as found:
             yield found
 
+    async def ready(self, files: Iterable[Path]) -> None:
+        """Have those of these files that disks stand on given again that are read from elsewhere, before anybody opens one. Raises
+        ImageDriverError."""
+        for path in files:
+            if path.suffix == MAPPED:
+                await self._clones.base(path.stem)
+
+    async def settled(self) -> None:
+        """Wait until what was removed is gone."""
+        await self._clones.settled()
+
     # -- filling ---------------------------------------------------------------------------------------------------
 
     async def _have(self, source: ImageSource, origin: Origin) -> None:
-        take = functools.partial(self._take_in, source) if _here(source) else functools.partial(self._download, source, origin)
+        take = functools.partial(self._take_in, source) if _here(source) else functools.partial(self._bring, source, origin)
         with contextlib.suppress(ImageDriverError):  # whoever asks again is told
             await self._once(source, take)
 
@@ -106,6 +117,14 @@ class ImageCache(Shelf):
         except OSError as error:
             free = shutil.disk_usage(self._directory).free
             raise ImageDriverError(f"image {source.id} cannot be put in {self._directory}: {error}; {free} bytes are free") from None
+
+    async def _bring(self, source: ImageSource, origin: Origin) -> Path:
+        if self._clones.reach(source):
+            try:
+                return await self._clones.make(source)
+            except (CloneFailed, CommandFailed, OSError) as error:
+                log.warning("an image that is in Ceph is fetched, for there can be no clone of it", image=source.id, why=str(error))
+        return await self._download(source, origin)
 
     async def _download(self, source: ImageSource, origin: Origin) -> Path:
         self._make_room(source)

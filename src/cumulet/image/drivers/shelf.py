@@ -1,7 +1,8 @@
 """The files of a host's cache of image data: which there are, how they were used, and what of them stays.
 
-`KEY.raw` and `KEY.qcow2` are disks, `KEY.bytes` data of which it does not matter what it is; they are whole from the moment they
-have their names. `KEY.*part` are on their way; `KEY.*.note` tell how a file was used, and may be lost.
+`KEY.raw` and `KEY.qcow2` are disks, `KEY.bytes` data of which it does not matter what it is, `KEY.rbd` tells of a disk that is elsewhere
+(`clones`); they are whole from the moment they have their names. `KEY.*part` are on their way; `KEY.*.note` tell how a file was used,
+and may be lost.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import msgspec
 
+from ...kernel.config_images import ImageClones
 from ...kernel.files import remove_abandoned
 from ...kernel.log import get_logger
 from .base import CachedFile, ImageDriverError, ImageSource, Removed
+from .clones import MAPPED, RECORD, Clones
 
 FRESH = 900.0
 """Seconds for which a file that was used is not pruned: a server may be about to be made of it."""
 DAY, GIB = 86400, 1 << 30
 RAW, QCOW2, BYTES = ".raw", ".qcow2", ".bytes"
+KEPT = {RAW, QCOW2, BYTES, RECORD}
 
 log = get_logger("agent")
 
@@ -37,14 +41,17 @@ class Shelf:
     """`users` names the files that disks of this host stand on. Files that none does go when they have not been used for `days`, or
     to keep all below `most_gib`; 0 is no limit."""
 
-    def __init__(self, directory: Path, users: Callable[[], set[str]] = set, *, most_gib: float = 0, days: float = 0):
+    def __init__(self, directory: Path, users: Callable[[], set[str]] = set, *, most_gib: float = 0, days: float = 0,
+                 clones: Clones | None = None):  # fmt: skip
         self._directory, self._users, self._most, self._days = directory, users, most_gib * GIB, days
+        self._clones = clones or Clones(directory, ImageClones(), directory, "")
         self._held: Counter[str] = Counter()
 
     def open(self) -> None:
         """Make the directory, which only this user gets into, and remove what was cut off on its way."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._directory.chmod(0o700)
+        self._clones.open()
         self.clean()
 
     def files(self) -> list[CachedFile]:
@@ -52,7 +59,8 @@ class Shelf:
         found = []
         for path in self._whole():
             facts, note = path.stat(), self._note(path)
-            found.append(CachedFile(key=path.stem, size=facts.st_size, hits=note.hits, last_accessed=note.used,
+            size = self._clones.size(path.stem) if path.suffix == RECORD else facts.st_size
+            found.append(CachedFile(key=path.stem, size=size, hits=note.hits, last_accessed=note.used,
                                     last_modified=facts.st_mtime))  # fmt: skip
         return found
 
@@ -68,7 +76,7 @@ class Shelf:
 
     def evict(self, keys: set[str] | None = None) -> Removed:
         """Remove the files of these keys, or all; those stay that a disk stands on."""
-        users, removed = self._users(), Removed()
+        users, removed = self._in_use(), Removed()
         for path in self._whole():
             if (keys is None or path.stem in keys) and path.name not in users and not self._held[path.stem]:
                 removed = self._remove(path, removed)
@@ -77,6 +85,7 @@ class Shelf:
     def clean(self) -> Removed:
         """Remove what was cut off on its way here, and notes of files that are gone."""
         removed = Removed()
+        self._clones.tidy()
         for part in self._directory.glob("*.part"):
             took = _disk(part)
             if remove_abandoned(part):
@@ -91,7 +100,8 @@ class Shelf:
     def _find(self, source: ImageSource) -> Path | None:
         """The file of the cache that will do for a source. A raw disk is the image's data as it came."""
         paths = (self._file(source, suffix) for suffix in (RAW, BYTES if source.as_is else QCOW2))
-        return next((path for path in paths if path.exists()), None)
+        found = next((path for path in paths if path.exists()), None)
+        return found or (None if source.as_is else self._clones.find(source.key))
 
     def _file(self, source: ImageSource, suffix: str) -> Path:
         return self._directory / f"{source.key}{suffix}"
@@ -110,11 +120,15 @@ class Shelf:
             )
 
     def _whole(self) -> list[Path]:
-        return [path for path in self._directory.iterdir() if path.suffix in (RAW, QCOW2, BYTES)]
+        return [path for path in self._directory.iterdir() if path.suffix in KEPT]
+
+    def _in_use(self) -> set[str]:
+        """Names of those that disks stand on; on what of a clone they do is not the record that is kept here."""
+        return {name.replace(MAPPED, RECORD) for name in self._users()}
 
     def _unused(self) -> Iterator[Path]:
         """What may be removed, the longest unused first."""
-        users = self._users()
+        users = self._in_use()
         for path in sorted(self._whole(), key=self._age, reverse=True):
             if path.name not in users and not self._held[path.stem] and self._age(path) >= FRESH:
                 yield path
@@ -136,6 +150,8 @@ class Shelf:
     def _remove(self, path: Path, removed: Removed) -> Removed:
         """Together with what was removed before."""
         took = _disk(path)
+        if path.suffix == RECORD:
+            self._clones.let_go(path.stem)
         path.unlink(missing_ok=True)
         _note_path(path).unlink(missing_ok=True)
         log.info("an image left the cache", key=path.stem, bytes=took)

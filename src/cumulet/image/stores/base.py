@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..drivers.base import BlockImage
 from ..formats import Inspected
 
 Accept = Callable[[Inspected], None]
@@ -35,6 +36,10 @@ class StoreFull(StoreError):
 
 class StoreAway(StoreError):
     """The store is not reached, or does not answer; whatever else it is asked will end so too, and may take as long."""
+
+
+class StoreInUse(StoreError):
+    """Something of others stands on the data, which the text names; until that is gone, the data stays."""
 
 
 class NoImageData(StoreError):
@@ -73,6 +78,10 @@ class Store(abc.ABC):
 
     def path(self, key: str) -> Path | None:
         """Where the data is or would be, if that is a file of this host."""
+        return None
+
+    def block(self, key: str) -> BlockImage | None:
+        """Where the data is or would be, if that is a block image that hosts can clone."""
         return None
 
     async def list(self) -> list[str]:

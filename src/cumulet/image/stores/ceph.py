@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ...kernel.config_images import RbdTable
-from .base import Accept, NoImageData, Stored, StoreError, StoreFull
-from .rbd_program import FULL, NOT_THERE, SNAPSHOT
+from ..drivers.base import BlockImage
+from .base import Accept, NoImageData, Stored, StoreError, StoreFull, StoreInUse
+from .rbd_program import CLONED, FULL, NOT_THERE, SNAPSHOT
 from .remote import Away, nothing
 from .streaming import BATCH, Digest, pass_on
 
@@ -35,7 +36,10 @@ class RbdStore(Away):
         self.properties = {"pool": table.pool, "chunk_size": table.object_mib, "thin_provisioning": False}
 
     def url(self, key: str) -> str:
-        return f"rbd://{self._cluster()}/{self._table.pool}/{key}/{SNAPSHOT}"
+        return f"rbd://{cluster_of(self._conf)}/{self._table.pool}/{key}/{SNAPSHOT}"
+
+    def block(self, key: str) -> BlockImage | None:
+        return BlockImage(cluster=cluster_of(self._conf), pool=self._table.pool, name=key, snapshot=SNAPSHOT)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         digest, order = Digest(), (self._table.object_mib << 20).bit_length() - 1
@@ -70,7 +74,7 @@ class RbdStore(Away):
     @contextlib.asynccontextmanager
     async def _program(self, do: str, key: str, *more: int, leave: float = 0) -> AsyncIterator[_Program]:
         """leave: seconds that it has to end by itself."""
-        argv = (PYTHON, "-I", str(PROGRAM), str(self._conf), self._table.user, self._table.pool, do, key, *map(str, more))
+        argv = command(self._conf, self._table.user, self._table.pool, do, key, *map(str, more))
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe, limit=BATCH)
@@ -82,13 +86,19 @@ class RbdStore(Away):
         finally:
             await asyncio.shield(program.leave(leave))
 
-    def _cluster(self) -> str:
-        """The cluster's id, which its configuration tells."""
-        try:
-            found = re.search(r"^\s*fsid\s*=\s*([\w-]+)", self._conf.read_text(), re.MULTILINE)
-        except OSError:
-            found = None
-        return found[1] if found else ""
+
+def command(conf: Path, user: str, pool: str, do: str, name: str, *more: str) -> tuple[str, ...]:
+    """How the program is run."""
+    return PYTHON, "-I", str(PROGRAM), str(conf), user, pool, do, name, *more
+
+
+def cluster_of(conf: Path) -> str:
+    """A cluster's id, as its configuration tells it; empty where it does not."""
+    try:
+        found = re.search(r"^\s*fsid\s*=\s*([\w-]+)", conf.read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else ""
 
 
 class _Program:
@@ -131,7 +141,7 @@ class _Program:
         except TimeoutError:
             raise self._stalled(within) from None
         if status:
-            kind = {NOT_THERE: NoImageData, FULL: StoreFull}.get(status, StoreError)
+            kind = {NOT_THERE: NoImageData, FULL: StoreFull, CLONED: StoreInUse}.get(status, StoreError)
             raise kind(f"{self._who}: {said or f'its program ended with {status}'}")
 
     async def leave(self, within: float) -> None:

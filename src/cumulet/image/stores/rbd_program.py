@@ -6,17 +6,20 @@ each its size in four bytes and then so many bytes; an empty one says that this 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import time
 import typing as t
 
-FAILED, NOT_THERE, FULL = 1, 2, 3
+FAILED, NOT_THERE, FULL, CLONED, NO_POOL = 1, 2, 3, 4, 5
 """Statuses that it ends with; what it says on standard error tells why."""
 TIMEOUTS = {"client_mount_timeout": "20", "rados_mon_op_timeout": "20", "rados_osd_op_timeout": "60"}
 """Seconds."""
 QUIET = {"log_to_stderr": "false", "err_to_stderr": "false"}
+CLONES = {"rbd_default_clone_format": "2"}
+"""The second format: the clone may be in a pool of those who may not write in the image's."""
 SNAPSHOT = "snap"
 """Volumes and servers are cloned from a protected snapshot, which Glance calls so too."""
 BATCH, STEP = 4 << 20, 1 << 30
@@ -30,8 +33,24 @@ def main(conf: str, user: str, pool: str, do: str, name: str, *more: str) -> Non
 
     if not os.access(conf, os.R_OK):
         end(FAILED, f"{conf} is not there, or not for this user to read")
-    with rados.Rados(conffile=conf, rados_id=user, conf=TIMEOUTS | QUIET) as cluster, cluster.open_ioctx(pool) as io:
-        {"put": put, "get": get, "delete": delete}[do](io, name, *map(int, more))
+    with rados.Rados(conffile=conf, rados_id=user, conf=TIMEOUTS | QUIET | CLONES) as cluster, opened(cluster, pool) as io:
+        match do:
+            case "clone":
+                keep_to_ourselves(cluster.conf_get("keyring"))
+                images, image, snapshot = more
+                with opened(cluster, images) as there:
+                    clone(there, image, snapshot, io, name)
+            case _:
+                {"put": put, "get": get, "delete": delete}[do](io, name, *map(int, more))
+
+
+def opened(cluster: t.Any, pool: str) -> t.Any:
+    import rados  # pyright: ignore[reportMissingImports]
+
+    try:
+        return cluster.open_ioctx(pool)
+    except rados.ObjectNotFound:
+        end(NO_POOL, f"there is no pool {pool}")
 
 
 def put(io: t.Any, name: str, order: int) -> None:
@@ -68,6 +87,19 @@ def get(io: t.Any, name: str, start: int, end: int) -> None:
         sys.stdout.buffer.flush()
 
 
+def clone(there: t.Any, image: str, snapshot: str, io: t.Any, name: str) -> None:
+    import rbd  # pyright: ignore[reportMissingImports]
+
+    with contextlib.suppress(rbd.ImageExists):
+        rbd.RBD().clone(there, image, snapshot, io, name, features=rbd.RBD_FEATURE_LAYERING)
+
+
+def keep_to_ourselves(keyrings: str) -> None:
+    for path in keyrings.split(","):
+        if os.path.exists(path) and os.stat(path).st_mode & 0o077:
+            end(FAILED, f"{path} can be read by others: chmod 0600")
+
+
 def delete(io: t.Any, name: str) -> None:
     import rbd  # pyright: ignore[reportMissingImports]
 
@@ -89,15 +121,19 @@ def remove_snapshots(io: t.Any, name: str) -> None:
     import rbd  # pyright: ignore[reportMissingImports]
 
     with rbd.Image(io, name) as image:
-        for snapshot in [one["name"] for one in image.list_snaps()]:
-            image.set_snap(snapshot)
-            clones = [one["image"] for one in image.list_children2()]
+        for snapshot in [*image.list_snaps()]:
+            image.set_snap_by_id(snapshot["id"])
+            try:
+                clones = [one["image"] for one in image.list_children2()]
+            except rbd.PermissionError:
+                clones = ["some in a pool that is not for this user to read"]
             image.set_snap(None)
             if clones:
-                end(FAILED, f"images were cloned from {name}, and are there yet: {', '.join(clones[:5])}")
-            if image.is_protected_snap(snapshot):
-                image.unprotect_snap(snapshot)
-            image.remove_snap(snapshot)
+                end(CLONED, f"images were cloned from {name}, and are there yet: {', '.join(clones[:5])}")
+            # One that was removed in the moment in which it was cloned has another name, and is not protected.
+            if snapshot["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER and image.is_protected_snap(snapshot["name"]):
+                image.unprotect_snap(snapshot["name"])
+            image.remove_snap_by_id(snapshot["id"])
 
 
 def part(name: str) -> str:

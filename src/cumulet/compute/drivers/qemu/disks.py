@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -60,6 +60,15 @@ async def make_root(directory: Path, disk: RootDisk, images: ImageCache) -> None
     for other in directory.glob(f"{disk.id}.*.qcow2"):
         if other != path:
             other.unlink()
+
+
+async def ready(directory: Path, disks: Iterable[RootDisk], images: ImageCache) -> None:
+    """See to it that what root disks stand on can be opened. Raises DriverError."""
+    paths = [path for disk in disks if (path := root_path(directory, disk)).exists()]
+    try:
+        await images.ready(Path(backing) for path in paths if (backing := qcow2.read(path).backing))
+    except (ImageDriverError, OSError, ValueError) as error:
+        raise DriverError(f"the disks in {directory} cannot be used: {error}") from None
 
 
 def standing_on(servers: Path) -> set[str]:

@@ -26,7 +26,7 @@ from cumulet.compute.drivers.qemu import console, copies, devices, kernel, launc
 from cumulet.compute.drivers.qemu.accounts import Account, Accounts
 from cumulet.compute.drivers.qemu.boot import SCREEN, SERIAL, Host
 from cumulet.compute.drivers.qemu.cgroup import Cgroups
-from cumulet.compute.drivers.qemu.disks import check_name, root_path
+from cumulet.compute.drivers.qemu.disks import check_name, ready, root_path
 from cumulet.compute.drivers.qemu.guest import Guest
 from cumulet.compute.drivers.qemu.record import FILE
 from cumulet.compute.drivers.qemu.servers import Servers
@@ -212,6 +212,7 @@ class QemuDriver:
             if not machine.roots:
                 raise DriverError(f"server {id} has no root disk on this host to take a snapshot of")
             root = root_path(self._servers.directory(id), machine.roots[0])
+            await ready(self._servers.directory(id), machine.roots, self._servers.host.images)
             node = devices.device_id("disk", machine.roots[0].id)
             copy = copies.copy_running(guest, root, node, Path(path)) if guest else copies.copy_stopped(root, Path(path))
             self._copying[id] = asyncio.ensure_future(copy)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cumulet.compute.drivers.base import DriverError, Machine, NoSuchMachine, Power
-from cumulet.compute.drivers.qemu import copies, devices, hotplug, launch
+from cumulet.compute.drivers.qemu import copies, devices, disks, hotplug, launch
 from cumulet.compute.drivers.qemu.boot import Host, boot, prepare, take_hold
 from cumulet.compute.drivers.qemu.guest import Guest, OnChange
 from cumulet.compute.drivers.qemu.qmp import QmpGone
@@ -98,6 +98,7 @@ class Servers:
         resuming = self.memory(machine.id).exists()
         record.machine = msgspec.structs.replace(record.machine if resuming else machine, running=True)
         record.save(directory)
+        await disks.ready(directory, (record.booted or record.machine if resuming else machine).roots, self.host.images)
         if not resuming:
             await prepare(self.host, record, directory)
             record.booted = record.machine
