@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cumulet.image.locations import locations
 from cumulet.kernel.testing.engines import postgresql
 from fault.fault_actor import PATHS, Actor
 from fault.fault_cloud import ProcessCloud
@@ -74,6 +75,11 @@ def upload(cloud: ProcessCloud, a: Actor, image: str, where: str = "file", size:
     return Sender(address(cloud), a.me.token, "PUT", f"{PATHS['images']}/{image}/{where}", size)
 
 
+def comes(cloud: ProcessCloud, image: str) -> bool:
+    """Whether data of an image is on its way, as far as the cloud knows. One that is staged has the status of one that is being so."""
+    return bool(cloud.transact(lambda tx: tx.rows(locations, image_id=image, status="pending")))
+
+
 # -- killed --------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +124,7 @@ def test_an_upload_whose_process_is_killed_is_whole_or_begins_anew(cloud: Proces
     sending.close()
     cloud.grow_old()
     ends = {"queued", "active"} if death.where == "file" else {"queued", "uploading"}
+    eventually("nobody is taken to bring data", lambda: not comes(cloud, image), 20, 0.1)
     status = eventually("it is at rest", lambda: {actor.status("images", image)} & ends, 20, 0.1).pop()
     if status == "queued":
         again = upload(cloud, actor, image, death.where)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cumulet.image.drivers.base import Origin
 
 TICKET = "good"
+DATA = os.urandom(3 << 20) + bytes(5 << 20) + os.urandom(1234)
 
 
 class Server(ThreadingHTTPServer):

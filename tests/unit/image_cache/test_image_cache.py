@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,9 +18,8 @@ from cumulet.compute.drivers import qcow2
 from cumulet.image.drivers import fetch as fetching
 from cumulet.image.drivers.base import ImageDriverError, ImageSource
 from cumulet.image.drivers.cache import ImageCache
-from unit.image_cache.origin import Server
+from unit.image_cache.origin import DATA, Server
 
-DATA = os.urandom(3 << 20) + bytes(5 << 20) + os.urandom(1234)
 GIB = 1 << 30
 LONG_AGO = 3600.0
 
@@ -36,13 +34,6 @@ async def wanted(cache: ImageCache, image: ImageSource, server: Server, seconds:
     async with asyncio.timeout(seconds):
         while not await cache.want(image, server.origin):
             pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server(DATA)
-    yield made
-    made.end()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,19 +19,11 @@ from cumulet.image.drivers.clones import Clone, Clones
 from cumulet.image.stores.ceph import RbdStore
 from cumulet.kernel import ids
 from cumulet.kernel.config_images import ImageClones, RbdTable
-from unit.image_cache.origin import Server
+from unit.image_cache.origin import DATA, Server
 
-DATA = os.urandom(1 << 20)
 CLUSTER = ids.new()
 BLOCK = BlockImage(cluster=CLUSTER, pool="images", name=ids.new(), snapshot="snap")
 SOURCE = ImageSource(id="i", size=len(DATA), hash_value=hashlib.sha512(DATA).hexdigest(), block=BLOCK)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server(DATA)
-    yield made
-    made.end()
 
 
 @pytest.fixture
