@@ -87,11 +87,13 @@ class Wanted:
             self.conditions.append(unled(sa.or_(*conditions)))
 
     def among(self, found: sa.Select | sa.CompoundSelect) -> bool:
-        """One of those whose ids a statement finds, if these are few; whether they are."""
+        """One of those whose ids a statement finds, if these are few and nothing else leads to few already; whether that is so."""
+        if self.led:
+            return False
         few = self._tx.scalar(sa.select(sa.func.count()).select_from(found.limit(FEW + 1).subquery())) <= FEW
         if few:
             self.conditions.append(self._id.in_(found))
-        self.led |= few
+        self.led = few
         return few
 
 
