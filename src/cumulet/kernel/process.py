@@ -38,7 +38,8 @@ async def run(*argv: str, input: bytes | str | None = None, ok: tuple[int, ...] 
         preexec_fn=partial(end_with_parent, os.getpid()),
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(data), timeout)
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate(data)
     except TimeoutError:
         raise CommandFailed(argv, None, f"not finished after {timeout} s") from None
     finally:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from ..formats import Inspector
 from .base import Accept, Stored
 
-BATCH = 4 << 20
+BATCH = 2 << 20
 """Bytes handed to the worker threads at once. An upload to a file holds three of these, however big it is, and for a moment
 those that a thread has done with and not yet let go."""
 ROOM, LEAST = 16 << 20, 64 << 10

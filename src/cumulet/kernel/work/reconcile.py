@@ -45,5 +45,6 @@ class Reconciler:
                 RECONCILED.labels(self.name, "failed").inc()
                 log.exception("reconciler failed", reconciler=self.name)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), self.interval)
+                async with asyncio.timeout(self.interval):
+                    await wake.wait()
             wake.clear()

@@ -51,7 +51,8 @@ class Worker:
                 self._wake.clear()
                 if not await self._take():
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), await self._pause())
+                        async with asyncio.timeout(await self._pause()):
+                            await self._wake.wait()
         finally:
             renewing.cancel()
             for running in self._running.values():
