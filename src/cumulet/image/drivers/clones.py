@@ -26,9 +26,9 @@ from ...kernel.files import sync, write
 from ...kernel.held import Process
 from ...kernel.log import get_logger
 from ...kernel.process import CommandFailed, run
-from ..stores.ceph import cluster_of, command
 from ..stores.rbd_program import NO_POOL
 from .base import LIKE_DISKS, ImageDriverError, ImageSource
+from .rbd import cluster_of, command
 from .sound import inspect
 
 RECORD, CLONING, MAPPED, PID = ".rbd", ".cloning", ".mapped", ".pid"

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ...kernel.config_images import RbdTable
 from ..drivers.base import BlockImage
+from ..drivers.rbd import PYTHON, cluster_of, command
 from .base import Accept, NoImageData, Stored, StoreError, StoreFull, StoreInUse
 from .rbd_program import CLONED, FULL, NOT_THERE, SNAPSHOT
 from .remote import Away, nothing
 from .streaming import BATCH, Digest, pass_on
 
-PYTHON, PROGRAM = "/usr/bin/python3", Path(__file__).with_name("rbd_program.py")
 STALL, LONGEST = 90.0, 3600.0
 """Seconds in which something has to move, and those that removing the largest image may take."""
 LEAVE = 15.0
@@ -85,20 +84,6 @@ class RbdStore(Away):
             yield program
         finally:
             await asyncio.shield(program.leave(leave))
-
-
-def command(conf: Path, user: str, pool: str, do: str, name: str, *more: str) -> tuple[str, ...]:
-    """How the program is run."""
-    return PYTHON, "-I", str(PROGRAM), str(conf), user, pool, do, name, *more
-
-
-def cluster_of(conf: Path) -> str:
-    """A cluster's id, as its configuration tells it; empty where it does not."""
-    try:
-        found = re.search(r"^\s*fsid\s*=\s*([\w-]+)", conf.read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1] if found else ""
 
 
 class _Program:
