@@ -68,6 +68,7 @@ class ImageData(Reconciler):
         """Raises StoreAway."""
         try:
             await store.delete(key)
+            self._awaited.discard(key)
             return True
         except StoreAway:
             raise

@@ -113,7 +113,7 @@ class Database:
 
     def _here(self) -> t.ContextManager[Tx]:
         """A transaction on the event loop, which only reads, and does not wait where it cannot."""
-        if self._kept.write is None:
+        if self._kept.connection is None:
             self._kept.write = False
             with self._connected(write=False) as connection, connection.begin():
                 connection.exec_driver_sql("PRAGMA busy_timeout=0")

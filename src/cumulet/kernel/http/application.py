@@ -231,8 +231,9 @@ def _authorize(request: Request, operation: Operation, params: dict[str, str], t
 
 
 def _kind(request: Request, operation: Operation) -> t.Hashable:
-    """What requests have in common whose answers take as long: a list that is filtered by something else is another one."""
-    return operation.name, request.version, frozenset(name for name, _ in request.query)
+    """What requests have in common whose answers take as long: a list that is filtered by something else is another one. Of names that
+    strangers may send, however long, a number is kept."""
+    return operation.name, request.version, hash(frozenset(name for name, _ in request.query))
 
 
 async def _settled(request: Request) -> None:
