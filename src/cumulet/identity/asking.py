@@ -13,7 +13,7 @@ from ..kernel.errors import Unauthorized
 from . import times, tree
 from .fernet import Claims, Where
 from .tokens.caller import context_of
-from .tokens.resolve import people_of, resolve
+from .tokens.resolve import resolve
 from .users import users
 
 
@@ -33,7 +33,7 @@ def asking(tx: Tx, user: str, user_domain: str, scope: Scope) -> Context:
     where = _where(tx, scope)
     claims = Claims(methods=["password"], user_id=row.id, scope=where, issued=times.micros(clock.now()), expires=0, audit=[""])
     try:
-        return context_of(tx, resolve(tx, claims, people_of(tx, claims)), None)
+        return context_of(tx, resolve(tx, claims), None)
     except Unauthorized:
         raise LookupError(
             f"{row.name} can have no such token: the user, their domain, or what the token is to be for is disabled, or they have no "

@@ -8,7 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ..kernel.db import MANY, Row, Tx, table
+from ..kernel.db import MANY, Row, Texts, Tx, each, table
 from . import implied_roles
 from .groups import groups
 from .memberships import OF_USER, USER, holding
@@ -22,7 +22,7 @@ assignments = table(
     sa.Column("kind", sa.String(8), nullable=False),
     sa.Column("target_id", sa.String(64), sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), index=True),
     sa.Column("user_id", sa.String(64), sa.ForeignKey("identity_users.id", ondelete="CASCADE"), index=True),
-    sa.Column("group_id", sa.String(64), sa.ForeignKey("identity_groups.id", ondelete="CASCADE"), index=True),
+    sa.Column("group_id", sa.String(64), sa.ForeignKey(groups.c.id, ondelete="CASCADE"), index=True),
     sa.Column("role_id", sa.String(64), sa.ForeignKey("identity_roles.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("inherited", sa.Boolean, nullable=False),
 )
@@ -58,14 +58,16 @@ def held(tx: Tx, assignment: Assignment) -> bool:
 # -- statements, each made once ------------------------------------------------------------------------------------
 
 
-def of_user(*where: sa.ColumnElement[bool], inside: sa.Select = OF_USER) -> sa.CompoundSelect:
-    """The assignments of a user and of the groups that they are in: PostgreSQL would look at all for an `or`."""
+def of_user(
+    *where: sa.ColumnElement[bool], inside: sa.Select = OF_USER, what: sa.FromClause | sa.Column = assignments
+) -> sa.CompoundSelect:
+    """The assignments of a user and of the groups that they are in, or a column of them: PostgreSQL would look at all for an `or`."""
     own, shared = assignments.c.user_id == USER, assignments.c.group_id.in_(inside)
-    return sa.union_all(sa.select(assignments).where(own, *where), sa.select(assignments).where(shared, *where))
+    return sa.union_all(sa.select(what).where(own, *where), sa.select(what).where(shared, *where))
 
 
-_VOUCHED: sa.BindParameter[str] = sa.bindparam("vouched", expanding=True)
-OF_CALLER = sa.select(OF_USER.union(sa.select(groups.c.id).where(groups.c.id.in_(_VOUCHED))).subquery().c.group_id)
+_VOUCHED: sa.BindParameter[list[str]] = sa.bindparam("vouched", type_=Texts)
+OF_CALLER = sa.select(OF_USER.union(each(_VOUCHED)).subquery().c.group_id)
 """The ids of the groups that a user is in, or is said to be in by what their token says. It is executed with `caller`."""
 _of_caller = functools.partial(of_user, inside=OF_CALLER)
 
@@ -96,14 +98,24 @@ def _on_projects() -> sa.CompoundSelect:
 ON_PROJECTS = _on_projects()
 """The ids of the projects on which a user has any role."""
 _inherited = sa.and_(assignments.c.inherited, assignments.c.target_id.in_(sa.select(above(PROJECT).c.id)))
-_HELD: dict[Kind, sa.CompoundSelect] = {
-    "project": _of_caller(sa.or_(sa.and_(_direct("project"), assignments.c.target_id == PROJECT), _inherited)),
-    "domain": _of_caller(_direct("domain"), assignments.c.target_id == PROJECT),
-    "system": _of_caller(_direct("system")),
+_on_it = assignments.c.target_id == PROJECT
+_COUNTING: dict[Kind, sa.ColumnElement[bool]] = {
+    "project": sa.or_(sa.and_(_direct("project"), _on_it), _inherited),
+    "domain": sa.and_(_direct("domain"), _on_it),
+    "system": _direct("system"),
 }
-_ROLES = {kind: _effective(held.subquery().c.role_id) for kind, held in _HELD.items()}
+
+
+@functools.cache
+def roles_held(kind: Kind, vouched: bool) -> sa.Select:
+    """The roles that a user has in the end on a project, a domain or the system, as a statement to be executed with `caller` and
+    `PROJECT`. vouched: whether they may be said to be in further groups. Few are, and PostgreSQL would plan for some each time."""
+    held = (_of_caller if vouched else of_user)(_COUNTING[kind], what=assignments.c.role_id)
+    return _effective(held.subquery().c.role_id)
+
+
 _EFFECTIVE = _effective(sa.select(roles.c.id).where(roles.c.id.in_(MANY)).subquery().c.id)
-_DOMAINS = _of_caller(_direct("domain"))
+_DOMAINS, _SYSTEM = _of_caller(_direct("domain")), _of_caller(_direct("system"))
 
 # -- what they come to ---------------------------------------------------------------------------------------------
 
@@ -112,7 +124,7 @@ def roles_on(tx: Tx, user_id: str, kind: Kind, target_id: str | None, also: t.Co
     """The roles that a user has on a project, a domain or the system in the end, by name. A role that belongs to
     a domain counts for those that it implies, and is not among them itself."""
     values = caller(user_id, also) | ({PROJECT.key: target_id} if target_id else {})
-    return _by_name(tx.all(_ROLES[kind], values))
+    return _by_name(tx.all(roles_held(kind, bool(also)), values))
 
 
 def effective(tx: Tx, role_ids: set[str]) -> list[Row]:
@@ -136,7 +148,7 @@ def domain_ids_of(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> set[str
 
 def on_system(tx: Tx, user_id: str, also: t.Collection[str] = ()) -> bool:
     """Whether a user has any role on the system."""
-    return bool(tx.all(_HELD["system"], caller(user_id, also)))
+    return bool(tx.all(_SYSTEM, caller(user_id, also)))
 
 
 def names_of(tx: Tx, ids: set[str], of: sa.Table) -> dict[str, Row]:

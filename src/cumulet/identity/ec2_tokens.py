@@ -24,7 +24,7 @@ from .oauth_access_tokens import access_tokens
 from .state import state
 from .tokens import kinds
 from .tokens.render import answer, rendered
-from .tokens.resolve import denied, people_of, resolve
+from .tokens.resolve import denied, resolve
 from .users import users
 
 METHOD = "ec2credential"
@@ -119,7 +119,7 @@ def _token(tx: Tx, request: Request, shown: Shown, signatures: t.Callable[[str],
         raise denied()
     claims = _claims(tx, request, row, keys)
     state(request.runtime).directories.ask_user(tx.get(users, id=claims.user_id), strict=True)
-    resolved = resolve(tx, claims, people_of(tx, claims))
+    resolved = resolve(tx, claims)
     audit.logged_in(tx, request, claims.user_id, status=200)
     return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, request, resolved))
 

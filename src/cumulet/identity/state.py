@@ -6,8 +6,6 @@ import collections
 import threading
 import typing as t
 
-import msgspec
-
 from ..kernel.auth.context import Context
 from ..kernel.db import Row
 from ..kernel.runtime import Runtime
@@ -21,8 +19,8 @@ if t.TYPE_CHECKING:
     from .role_assignments import Inference
     from .tokens.resolve import Resolved
 
-TOKENS, CATALOGS = 20_000, 1_000
-"""How many are known at once. A token takes some 4 kB, a catalog as much for every three services."""
+TOKENS = 20_000
+"""How many are known at once; each takes some 4 kB."""
 
 Key = t.TypeVar("Key")
 Value = t.TypeVar("Value")
@@ -70,8 +68,6 @@ class State:
         self._saml_key = runtime.config.root / "control" / "saml.pem"
         self.passwords = Checker(runtime.config.bcrypt_rounds)
         self.tokens: Latest[str, Known] = Latest(TOKENS)
-        self.catalogs: Latest[tuple[str | None, str | None], tuple[float, msgspec.Raw]] = Latest(CATALOGS)
-        """By project and user: the catalog's epoch, and the catalog as JSON."""
         self.offered: Lasting[Offered] = Lasting(epoch.CATALOG)
         """What all catalogs are made of."""
         self.inference: Lasting[Inference] = Lasting()

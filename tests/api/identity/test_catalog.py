@@ -39,6 +39,8 @@ def test_services_and_endpoints(admin, demo):
     project = demo.get("/auth/projects").json()["projects"][0]["id"]
     seen = next(entry for entry in demo.get("/auth/catalog").json()["catalog"] if entry["type"] == "dns")
     assert [e["url"] for e in seen["endpoints"]] == [f"http://dns/{project}"]
+    others = next(entry for entry in admin.get("/auth/catalog").json()["catalog"] if entry["type"] == "dns")
+    assert others["endpoints"][0]["url"].startswith("http://dns/") and others != seen
     path = f"/endpoints/{endpoint['id']}"
     assert admin.patch(path, {"endpoint": {"enabled": False, "url": "http://x"}}).json()["endpoint"]["url"] == "http://x"
     seen = next(entry for entry in demo.get("/auth/catalog").json()["catalog"] if entry["type"] == "dns")

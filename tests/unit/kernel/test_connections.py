@@ -34,8 +34,15 @@ def end_connections(db: Database) -> None:
     engine.dispose()
 
 
+COUNT = sa.select(sa.func.count()).select_from(counted)
+
+
 def count(tx: Tx) -> int:
-    return tx.scalar(sa.select(sa.func.count()).select_from(counted))
+    return tx.scalar(COUNT)
+
+
+def count_ahead(tx: Tx) -> int:
+    return tx.ahead(COUNT)[0][0]
 
 
 def add(tx: Tx) -> None:
@@ -45,7 +52,9 @@ def add(tx: Tx) -> None:
 def test_reading_and_writing_go_on(db):
     for n in range(3):
         db.transact(add)
-        assert db.transact(count, write=False) == n + 1
+        assert db.transact(count, write=False) == db.transact(count_ahead, write=False) == n + 1
+        end_connections(db)
+        assert db.transact(count_ahead, write=False) == n + 1
         end_connections(db)
 
 
@@ -83,3 +92,22 @@ def test_one_that_breaks_at_its_end_is_not_done_again(db):
     with pytest.raises(exc.OperationalError):
         db.transact(work)
     assert db.transact(count) == 0
+
+
+def test_all_but_what_is_read_ahead_is_of_one_moment(db):
+    def read(tx: Tx) -> list[int]:
+        counts = [count_ahead(tx)]
+        for _ in range(3):
+            db.transact(add)
+            counts += [count(tx), count_ahead(tx)]
+        return counts
+
+    before, *after = db.transact(read, write=False)
+    assert before == 0 and after == [1] * 6
+
+
+def test_nothing_is_begun_for_what_is_read_ahead(db):
+    began = sa.select(sa.text("xact_start = query_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"))
+    assert db.transact(lambda tx: tx.ahead(began), write=False)[0][0]
+    assert not db.transact(lambda tx: tx.all(began), write=False)[0][0]
+    assert not db.transact(lambda tx: tx.ahead(began))[0][0]

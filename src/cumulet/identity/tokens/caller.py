@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import typing as t
 
 from ...kernel import clock
 from ...kernel.auth.context import Context
@@ -10,17 +12,26 @@ from ...kernel.db import Row, Tx
 from ...kernel.errors import NotFound, Unauthorized
 from ...kernel.http import Request
 from .. import access_rules, certificates, epoch, times
-from ..fernet import BadToken
+from ..fernet import BadToken, Claims
 from ..state import Known, State, state
 from . import kinds
-from .resolve import Resolved, check_age, denied, people_of, resolve
+from .found import Found, find
+from .resolve import Resolved, check_age, denied, resolve
+
+SUBJECT = "x-subject-token"
+"""The header with the token that a request is about."""
+_EXPECTED = "identity tokens"
 
 
 def authenticate(request: Request, tx: Tx, token: str) -> Context:
     """The caller that a token stands for. Raises Unauthorized for a token that is no good, and for one that is good for
     other requests only, by the access rules of its application credential."""
+    held, subject = state(request.runtime), request.headers.get(SUBJECT)
+    if subject:
+        with contextlib.suppress(BadToken):
+            expect(held, tx, subject)
     try:
-        known = lookup(state(request.runtime), tx, token)
+        known = lookup(held, tx, token)
     except BadToken:
         raise denied() from None
     check_age(known.resolved.claims)
@@ -49,18 +60,41 @@ def lookup(held: State, tx: Tx, token: str) -> Known:
     What was worked out before holds as long as nothing changed that tokens depend on, which one row tells, and no membership
     in a group ended.
     """
+    expect(held, tx, token)
     at = epoch.current(tx)
     known = held.tokens.get(token)
     if known is None or known.epoch != at or known.until <= times.micros(clock.now()):
-        claims = kinds.read(held, token)
-        people = people_of(tx, claims)
-        elsewhere = [row for row in people.values() if row.local_id is not None]
+        read = tx.seen[_EXPECTED].pop(token, None)
+        if read is None or read.at != at:
+            read = _read(held, tx, token)
+        claims, found = read.claims, read.found
+        elsewhere = [row for row in found.people.values() if row.local_id is not None]
         _ask(held, elsewhere)
-        resolved = resolve(tx, claims, people)
-        known = Known(at, _until(people), resolved, context_of(tx, resolved, token), elsewhere)
+        resolved = resolve(tx, claims, found)
+        known = Known(at, _until(found.people), resolved, context_of(tx, resolved, token), elsewhere)
         held.tokens.put(token, known)
     _ask(held, known.people)
     return known
+
+
+def expect(held: State, tx: Tx, token: str) -> None:
+    """Find what there is for a token, if it is new here. Nothing else of identity is asked of the database before it then, for the
+    number of changes comes with it. Raises BadToken."""
+    expected = tx.seen.setdefault(_EXPECTED, {})
+    if token not in expected and held.tokens.get(token) is None:
+        expected[token] = _read(held, tx, token)
+
+
+class _Read(t.NamedTuple):
+    at: float
+    claims: Claims
+    found: Found
+
+
+def _read(held: State, tx: Tx, token: str) -> _Read:
+    claims = kinds.read(held, token)
+    found = find(tx, claims)
+    return _Read(epoch.current(tx), claims, found)
 
 
 def _ask(held: State, people: list[Row]) -> None:

@@ -17,9 +17,9 @@ from ..listing import asked, is_true
 from ..state import Known, state
 from . import kinds, methods, receipts, scope
 from .body import Auth
-from .caller import good
+from .caller import SUBJECT, good
 from .render import answer, rendered
-from .resolve import Resolved, denied, enabled_user, people_of, resolve
+from .resolve import Resolved, denied, enabled_user, resolve
 
 LATE = 2 * 24 * 3600
 """Seconds for which a service may ask after a token that has ended, to finish what was begun with it."""
@@ -34,7 +34,6 @@ REVOKE_ALL = api.rule("identity:revoke_tokens_for_user", "rule:admin_or_owner", 
 
 # -- operations ----------------------------------------------------------------------------------------------------
 
-SUBJECT = "x-subject-token"
 RULES_KNOWN = "openstack-identity-access-rules"
 """The header in which a service says which version of access rules it heeds. Another must not take the token for good."""
 
@@ -191,7 +190,7 @@ def _issue(tx: Tx, request: Request, auth: Auth, found: list[methods.Found]) -> 
 
 def issue(tx: Tx, request: Request, claims: Claims) -> Reply:
     """The answer with the token of these claims. Raises Unauthorized where it would be no good."""
-    resolved = resolve(tx, claims, people_of(tx, claims))
+    resolved = resolve(tx, claims)
     return answer(tx, request, kinds.issue(tx, request, resolved), resolved, rendered(tx, request, resolved))
 
 

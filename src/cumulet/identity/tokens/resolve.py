@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import typing as t
 
-import sqlalchemy as sa
-
 from ...kernel import clock
-from ...kernel.db import MANY, Row, Tx
+from ...kernel.db import Row, Tx
 from ...kernel.errors import ApiError, Unauthorized
 from .. import application_credentials, assignments, oauth_access_tokens, times, tree, trusts
 from ..federation.identity_providers import enabled_provider
 from ..fernet import Claims
-from ..memberships import NOW, next_end
-from ..revocations import AUDIT, REVOKED
-from ..tree import projects
-from ..users import find_user, users
+from ..users import find_user
+from .found import Found, find
 
 
 class Resolved(t.NamedTuple):
@@ -49,26 +45,14 @@ def denied() -> Unauthorized:
     return Unauthorized("The request you have made requires authentication.")
 
 
-_PEOPLE = sa.select(users, REVOKED.label("revoked"), next_end(users.c.id).label("next_end")).where(users.c.id.in_(MANY))
-_PLACE: sa.BindParameter[str | None] = sa.bindparam("place", type_=sa.String)
-_of_place = sa.select(projects.c.domain_id).where(projects.c.id == _PLACE)
-_of_people = sa.select(users.c.domain_id).where(users.c.id.in_(MANY))
-_PLACES = sa.select(projects).where(projects.c.id.in_(sa.union_all(_of_people, _of_place, sa.select(_PLACE))))
-
-
-def people_of(tx: Tx, claims: Claims) -> dict[str, Row]:
-    """Those whom a token depends on: its user, and everyone of its trust. With each goes whether the token was revoked by itself
-    (`revoked`), and when the first of their memberships that end by themselves will (`next_end`)."""
-    ids = {claims.user_id} | trusts.people_of(tx, claims.trust_id)
-    return {row.id: row for row in tx.many(_PEOPLE, ids, {AUDIT.key: claims.audit[0], NOW.key: clock.now()})}
-
-
-def resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
-    """people: as `people_of` finds them. Raises Unauthorized where the token is no good any more for another reason than its age."""
-    if any(row.revoked for row in people.values()):
+def resolve(tx: Tx, claims: Claims, found: Found | None = None) -> Resolved:
+    """found: what the database says of the token, if that is known. Raises Unauthorized where the token is no good any more for
+    another reason than its age."""
+    found = found or find(tx, claims)
+    if any(row.revoked for row in found.people.values()):
         raise denied()
     try:
-        return _resolve(tx, claims, people)
+        return _resolve(tx, claims, found)
     except ApiError:
         raise denied() from None
 
@@ -82,13 +66,12 @@ def enabled_user(tx: Tx, id: str) -> tuple[Row, Row]:
     return user, domain
 
 
-def _resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
+def _resolve(tx: Tx, claims: Claims, found: Found) -> Resolved:
     if claims.federated is not None:
         enabled_provider(tx, claims.federated.provider_id)
     kind, target = claims.scope
-    place = target if kind in ("p", "d") else None
-    places = {row.id: row for row in tx.many(_PLACES, people, {_PLACE.key: place})}
-    user, user_domain = _person(people, places, claims.user_id, claims)
+    places = found.places
+    user, user_domain = _person(found, claims.user_id, claims)
     project = domain = trust = credential = access_token = None
     if kind == "p":
         project = _enabled(places, target)
@@ -101,7 +84,7 @@ def _resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
         trust = trusts.find_trust(tx, claims.trust_id)
         roles = _lent(tx, trust)
         if trust.impersonation:
-            user, user_domain = _person(people, places, trust.trustor_user_id, claims)
+            user, user_domain = _person(found, trust.trustor_user_id, claims)
     elif claims.app_credential_id is not None:
         credential = _credential(tx, claims)
         roles = _allowed(tx, credential.user_id, credential.project_id, application_credentials.role_ids_of(tx, credential.id))
@@ -110,17 +93,17 @@ def _resolve(tx: Tx, claims: Claims, people: dict[str, Row]) -> Resolved:
         granted = {role.id for role in assignments.effective(tx, set(access_token.role_ids))}
         roles = _allowed(tx, claims.user_id, access_token.project_id, granted)
     else:
-        roles = _own(tx, claims, kind, target)
+        roles = [] if kind == "u" else _some(found.roles)
     return Resolved(claims, user, user_domain, project, domain, roles, trust, credential, access_token)
 
 
-def _person(people: dict[str, Row], places: dict[str, Row], id: str, claims: Claims) -> tuple[Row, Row]:
+def _person(found: Found, id: str, claims: Claims) -> tuple[Row, Row]:
     """Whom a token passes for, and their domain. Raises Unauthorized where either is disabled or not there, and where all that was
     issued so far has ended for them."""
-    user = people.get(id)
+    user = found.people.get(id)
     if user is None or user.gone or not user.enabled or claims.issued < times.micros(user.valid_from):
         raise denied()
-    return user, _enabled(places, user.domain_id)
+    return user, _enabled(found.places, user.domain_id)
 
 
 def _enabled(places: dict[str, Row], id: str) -> Row:
@@ -129,15 +112,6 @@ def _enabled(places: dict[str, Row], id: str) -> Row:
     if place is None or not place.enabled:
         raise denied()
     return place
-
-
-def _own(tx: Tx, claims: Claims, kind: str, target: str) -> list[Row]:
-    """The user's own roles where the token is for, and those of the groups that it says they are in; without any it is no good."""
-    if kind == "u":
-        return []
-    on: dict[str, assignments.Kind] = {"p": "project", "d": "domain", "s": "system"}
-    groups = claims.federated.group_ids if claims.federated else []
-    return _some(assignments.roles_on(tx, claims.user_id, on[kind], None if kind == "s" else target, groups))
 
 
 def _lent(tx: Tx, trust: Row) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from .engine import Await, Database
 from .tables import Once, metadata, table
-from .transaction import MANY, Row, Tx, having
+from .transaction import Row, Tx, having
+from .values import MANY, VALUES, Texts, each
 
-__all__ = ["MANY", "Await", "Database", "Once", "Row", "Tx", "having", "metadata", "table"]
+__all__ = ["MANY", "VALUES", "Await", "Database", "Once", "Row", "Texts", "Tx", "each", "having", "metadata", "table"]

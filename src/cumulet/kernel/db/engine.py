@@ -64,7 +64,7 @@ class Database:
         """A transaction in this thread, for what has no event loop."""
         turn = self._turns.take() if write else contextlib.nullcontext()
         with turn, self._connected(write) as connection, connection.begin():
-            tx = self.transaction(connection)
+            tx = self.transaction(connection, None if write or self.embedded else connection.connection.driver_connection)
             yield tx
         for topic in tx.nudges:
             self.on_nudge(topic)

@@ -12,6 +12,7 @@ from sqlalchemy import exc
 from .. import clock, ids
 from ..errors import Conflict
 from .tables import conflict
+from .values import MANY, VALUES
 
 Row = sa.Row
 
@@ -23,8 +24,9 @@ class Broken(Conflict):
 class Tx:
     """A transaction. It commits when the handler returns and rolls back when it raises."""
 
-    def __init__(self, connection: sa.Connection):
-        self._connection = connection
+    def __init__(self, connection: sa.Connection, reader: t.Any = None):
+        """reader: the driver's connection, of a transaction on PostgreSQL that only reads."""
+        self._connection, self._reader = connection, reader
         self.nudges: set[str] = set()
         self.seen: dict[str, t.Any] = {}
         """What was read in this transaction, by whoever would read it again."""
@@ -81,12 +83,21 @@ class Tx:
         return self.many(_among(column), values)
 
     def many(self, statement: sa.Select, values: t.Collection[t.Any], others: t.Mapping[str, t.Any] | None = None) -> list[Row]:
-        """What a statement finds for values, however many: its parameter `MANY` is so many of them at a time as may be. others:
-        those of its other parameters."""
-        left, found = list(values), []
-        for first in range(0, len(left), MOST):
-            found += self._connection.execute(statement, {**(others or {}), MANY.key: left[first : first + MOST]}).all()
-        return found
+        """What a statement finds for values, however many, which are its parameter `MANY`. others: those of its other parameters."""
+        return self.all(statement, {**(others or {}), VALUES.key: list(values)}) if values else []
+
+    def ahead(self, statement: sa.Executable, values: t.Mapping[str, t.Any] | None = None) -> list[Row]:
+        """What a statement finds, for which it may be a moment before the one that the transaction sees. Where a request needs no other,
+        PostgreSQL is spared beginning a transaction and ending it: two of three ways there and back."""
+        reader = self._reader
+        if reader is None or reader.pgconn.transaction_status:  # 0 is that nothing was begun yet
+            return self.all(statement, values)
+        reader.autocommit = True
+        try:
+            return self.all(statement, values)
+        finally:
+            if not reader.closed:
+                reader.autocommit = False
 
     def all(self, statement: sa.Executable, values: t.Mapping[str, t.Any] | None = None) -> list[Row]:
         return t.cast("list[Row]", self._connection.execute(statement, values).all())
@@ -160,9 +171,6 @@ def having(table: sa.Table, where: t.Mapping[str, t.Any], *more: sa.ColumnElemen
 
 WHERE = "where_"
 """Before the names of an UPDATE's conditions, for its values have the columns' own names."""
-MOST = 10_000
-"""Values that a statement is given at once: SQLite and PostgreSQL take some 32,000."""
-MANY: sa.BindParameter = sa.bindparam("many", expanding=True)
 Form = tuple[tuple[str, bool], ...]
 """The columns that rows are looked for by, each with whether it is to be null."""
 
