@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import msgspec
@@ -15,9 +16,10 @@ from . import api, filters, formats, policy, signatures, tasks
 from .attributes import BASE, new_values
 from .paging import amount
 from .protections import Guard, guard
+from .shapes import MEMBER_STATUSES
 from .stores.registry import stores
-from .terms import Wanted, unled, with_property, with_tag
-from .whereabouts import whereabouts
+from .terms import Wanted, unled
+from .whereabouts import whereabouts, whereabouts_of
 
 # -- tables --------------------------------------------------------------------------------------------------------
 
@@ -111,22 +113,23 @@ def create(tx: Tx, request: Request, body: dict) -> Reply:
         "Location": f"{request.base}/v2/images/{row.id}", "OpenStack-image-store-ids": ",".join(stores(request.runtime).tables),
         "OpenStack-image-import-methods": ",".join(request.runtime.config.image_import.methods),
     }  # fmt: skip
-    return Reply(view(row, guard(request)) | whereabouts(tx, request, [row])[row.id], headers=named)
+    made = view(row, guard(request))
+    whereabouts_of(request, made)
+    return Reply(made, headers=named)
 
 
 @api.op("GET", "/images", policy=policy.GET_ALL, reply="images")
 def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
     """List the images that the caller may see."""
     wanted = _wanted(tx, request, query)
-    statement = sa.select(images).where(*wanted.conditions)
     order = filters.order(query.sort, query.sort_key, query.sort_dir)
     limit = 25 if query.limit is None else amount(query.limit)
     if query.marker is not None:
         _check_marker(tx, request, query.marker)
     most = request.runtime.config.page_limit
-    rows, marker = paged(tx, statement, images, order=order, limit=limit, marker=query.marker, most=most, led=wanted.led)
-    where, seen = whereabouts(tx, request, rows), guard(request)
-    return Page([view(row, seen) | where[row.id] for row in rows], marker, {"schema": "/v2/schemas/images"})
+    rows, marker = paged(tx, wanted.statement(), images, order=order, limit=limit, marker=query.marker, most=most,
+                         values=wanted.values, led=wanted.led)  # fmt: skip
+    return Page(views(tx, request, rows), marker, {"schema": "/v2/schemas/images"})
 
 
 @api.op(
@@ -138,8 +141,7 @@ def index(tx: Tx, request: Request, query: ImageQuery) -> Page:
 )
 def show(tx: Tx, request: Request, id: str) -> dict:
     """Show an image."""
-    row = visible(tx, request, id)
-    return view(row, guard(request)) | whereabouts(tx, request, [row])[id]
+    return views(tx, request, [visible(tx, request, id)])[0]
 
 
 @api.op("DELETE", "/images/{id}", policy=policy.DELETE, status=204, errors=(403, 404, 409),
@@ -223,6 +225,14 @@ def visible(tx: Tx, request: Request, id: str, missing: str = "No image found wi
     return row
 
 
+def views(tx: Tx, request: Request, rows: list[Row]) -> list[dict[str, t.Any]]:
+    """Images as the caller sees them, with where their data is."""
+    seen = guard(request)
+    told = [view(row, seen) for row in rows]
+    whereabouts(tx, request, told)
+    return told
+
+
 def view(row: Row, seen: Guard) -> dict[str, t.Any]:
     """An image as clients see it: the properties that they may see stand beside its attributes."""
     has = row._mapping  # which gives a value in a twelfth of the time that an attribute takes
@@ -268,62 +278,61 @@ def _new_target(request: Request) -> dict:
 
 
 def _wanted(tx: Tx, request: Request, query: ImageQuery) -> Wanted:
-    c, wanted = images.c, Wanted(tx, images.c.id)
+    c, me, wanted = images.c, request.context, Wanted(tx, images, request.runtime.db.embedded)
     if query.changes_since is not None:
         raise BadRequest('The "changes-since" filter is no longer available on v2.')
     for name in ("id", "status", "name", "disk_format", "container_format", "owner", "checksum", "os_hash_value"):
         if (value := getattr(query, name)) is not None:
-            wanted.add(filters.text(c[name], value))
-    hidden = c.os_hidden == filters.flag("os_hidden", (query.os_hidden or "false").lower())
+            condition, values = filters.text(c[name], value)
+            wanted.among((condition,), values)
+    hidden, values = filters.compared(c.os_hidden, "eq", filters.flag("os_hidden", (query.os_hidden or "false").lower()))
     if query.os_hidden:
-        wanted.add(hidden)
-    wanted.conditions += [unled(hidden), *_others(query), *_tags_and_properties(request, query, wanted)]
-    scope = _scope(request, query)
-    if request.context.is_admin and query.visibility in (None, "all"):
-        wanted.conditions.append(unled(sa.or_(*scope)))  # these are nearly all that there are
+        wanted.among((hidden,), values)
+    wanted.where(unled(hidden), values)
+    for condition, values in _others(query):
+        wanted.where(condition, values)
+    _add_terms(request, query, wanted)
+    scope, values = _scope(me.is_admin, me.project_id is None, query.visibility, _member_status(query)), {"me": me.project_id}
+    if me.is_admin and query.visibility in (None, "all"):
+        wanted.where(unled(*scope), values)  # these are nearly all that there are
     else:
-        wanted.add(*scope)
+        wanted.among(scope, values)
     return wanted
 
 
-def _others(query: ImageQuery) -> t.Iterator[sa.ColumnElement[bool]]:
+def _others(query: ImageQuery) -> t.Iterator[filters.Asked]:
     """What no index leads to."""
     c = images.c
     if query.os_hash_algo is not None:
         yield filters.text(c.os_hash_algo, query.os_hash_algo)
     if query.protected is not None:
-        yield c.protected == filters.flag("protected", query.protected)
+        yield filters.compared(c.protected, "eq", filters.flag("protected", query.protected))
     for name in ("size", "virtual_size", "min_disk", "min_ram"):
         if (value := getattr(query, name)) is not None:
-            yield c[name] == value
+            yield filters.compared(c[name], "eq", value)
     if query.size_min is not None:
-        yield c.size >= filters.amount(query.size_min)
+        yield filters.compared(c.size, "gte", filters.amount(query.size_min))
     if query.size_max is not None:
-        yield c.size <= filters.amount(query.size_max)
+        yield filters.compared(c.size, "lte", filters.amount(query.size_max))
     for name in ("created_at", "updated_at"):
         if (value := getattr(query, name)) is not None:
             yield filters.moment(c[name], value)
 
 
-def _tags_and_properties(request: Request, query: ImageQuery, wanted: Wanted) -> t.Iterator[sa.ColumnElement[bool]]:
-    """The index has but the beginnings of the longest."""
-    embedded = request.runtime.db.embedded
+def _add_terms(request: Request, query: ImageQuery, wanted: Wanted) -> None:
+    """Tags, and what the query names besides: properties."""
     for tag in query.tag:
-        wanted.among(with_tag(tag))
-        yield _any(sa.func.json_each if embedded else sa.func.json_array_elements_text, images.c.tags, value=tag)
-    known, seen = set(ImageQuery.__struct_encode_fields__), guard(request)
+        wanted.tag(tag)
+    seen = guard(request)
     for key, value in request.query:
-        if key not in known and not seen.allows("read", key):
-            yield sa.false()
-        elif key not in known:
-            wanted.among(with_property(key, value))
-            yield _any(sa.func.json_each if embedded else sa.func.json_each_text, images.c.properties, key=key, value=value)
+        if key not in _KNOWN and not seen.allows("read", key):
+            wanted.where(_NOTHING, {})
+        elif key not in _KNOWN:
+            wanted.property(key, value)
 
 
-def _any(each: t.Any, column: sa.Column, **wanted: str) -> sa.ColumnElement[bool]:
-    """Whether JSON has an entry with these; `each` is the database's function that makes rows of its entries."""
-    entries = each(column).table_valued(*wanted)
-    return sa.select(sa.literal(1)).select_from(entries).where(*(entries.c[k] == v for k, v in wanted.items())).correlate(images).exists()
+_KNOWN = frozenset(ImageQuery.__struct_encode_fields__)
+_NOTHING = sa.false()
 
 
 def _check_marker(tx: Tx, request: Request, marker: str) -> None:
@@ -334,28 +343,34 @@ def _check_marker(tx: Tx, request: Request, marker: str) -> None:
         raise BadRequest(error.message) from None
 
 
-def _scope(request: Request, query: ImageQuery) -> list[sa.ColumnElement[bool]]:
-    """What the caller may list, one of these: one's own, public ones, and those shared with one's project and accepted."""
-    c, me = images.c, request.context.project_id
+def _member_status(query: ImageQuery) -> str:
     status = "accepted" if query.member_status is None else query.member_status
-    if status not in ("pending", "accepted", "rejected", "all"):
+    if status not in (*MEMBER_STATUSES, "all"):
         raise BadRequest(f"Invalid status: {status}")
+    return status
+
+
+@functools.cache
+def _scope(admin: bool, nobody: bool, visibility: str | None, status: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """What the caller may list, one of these: one's own, public ones, and those shared with one's project `me` and of a status there.
+    nobody: whether the caller has no project."""
+    c, me = images.c, sa.null() if nobody else sa.bindparam("me")
     shared = sa.select(members.c.image_id).where(members.c.member_id == me, *([] if status == "all" else [members.c.status == status]))
     with_me = sa.and_(unled(c.visibility == "shared"), c.id.in_(shared))
     mine = c.owner == me
-    match query.visibility:
+    match visibility:
         case "public" | "private" | "community":
-            if query.visibility == "private" and not request.context.is_admin:
-                return [sa.and_(unled(c.visibility == "private"), mine)]
-            return [c.visibility == query.visibility]
+            if visibility == "private" and not admin:
+                return (sa.and_(unled(c.visibility == "private"), mine),)
+            return (c.visibility == visibility,)
         case "shared":
-            if request.context.is_admin:
-                return [c.visibility == "shared"]
-            return [sa.and_(unled(c.visibility == "shared"), mine), with_me]
+            if admin:
+                return (c.visibility == "shared",)
+            return sa.and_(unled(c.visibility == "shared"), mine), with_me
         case "all":
-            return [sa.true()] if request.context.is_admin else [mine, c.visibility.in_(("public", "community")), with_me]
+            return (sa.true(),) if admin else (mine, c.visibility.in_(("public", "community")), with_me)
         case None:
-            if request.context.is_admin:
-                return [sa.or_(c.visibility != "community", mine)]
-            return [mine, c.visibility == "public", with_me]
-    raise BadRequest(f"Invalid visibility value: {query.visibility}; it is one of all, community, private, public, shared.")
+            if admin:
+                return (sa.or_(c.visibility != "community", mine),)
+            return mine, c.visibility == "public", with_me
+    raise BadRequest(f"Invalid visibility value: {visibility}; it is one of all, community, private, public, shared.")

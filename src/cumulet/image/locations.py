@@ -76,17 +76,12 @@ def of(tx: Tx, image_id: str) -> list[Row]:
     return tx.all(_OF, {"image_id": image_id})
 
 
-def of_many(tx: Tx, image_ids: t.Collection[str]) -> dict[str, list[Row]]:
-    """The same for several images; those without data are left out."""
+def told_of_many(tx: Tx, image_ids: t.Collection[str]) -> dict[str, list[Row]]:
+    """The same for several images, and of those without data the place that was refused; images that have none are left out."""
     found: dict[str, list[Row]] = {}
-    for row in tx.many(_OF_MANY, image_ids):
+    for row in tx.many(_TOLD_OF_MANY, image_ids):
         found.setdefault(row.image_id, []).append(row)
     return found
-
-
-def refused_of_many(tx: Tx, image_ids: t.Collection[str]) -> dict[str, list[str]]:
-    """The store of the place that was refused, by image; those that have none are left out."""
-    return {row.image_id: [row.store] for row in tx.many(_REFUSED_OF_MANY, image_ids)}
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +116,7 @@ _WANTED = sa.update(locations).where(_c.id == sa.bindparam("of"), _c.image_id.is
 _FINISH = _WANTED.values(status="active")
 _BEAT = _WANTED.where(_c.status == "pending")
 _LATE = sa.update(locations).where(_c.id == sa.bindparam("of"), _c.status != "active").values(status="late")
-_KEPT = sa.select(locations).where(_c.status == "active", _c.store != STAGING).order_by(_c.position, _c.created_at)
-_OF = _KEPT.where(_c.image_id == sa.bindparam("image_id"))
-_OF_MANY = _KEPT.where(_c.image_id.in_(MANY))
-_REFUSED_OF_MANY = sa.select(locations).where(_c.status == "refused", _c.image_id.in_(MANY))
+_IN_ORDER = sa.select(locations).order_by(_c.position, _c.created_at)
+_KEPT = sa.and_(_c.status == "active", _c.store != STAGING)
+_OF = _IN_ORDER.where(_c.image_id == sa.bindparam("image_id"), _KEPT)
+_TOLD_OF_MANY = _IN_ORDER.where(_c.image_id.in_(MANY), sa.or_(_KEPT, _c.status == "refused"))

@@ -35,7 +35,7 @@ def place(tx: Tx, request: Request, row: Row, op: str, at: str | None, value: t.
     if op == "replace" and not value:
         raise Forbidden("Cannot set locations to empty list.", kind=DENIED)
     rule, doing = (policy.DELETE_LOCATION, "remove") if op == "remove" else (policy.SET_LOCATION, "add" if op == "add" else "update")
-    request.enforce(rule, policy.facts(request, row))
+    request.enforce(rule, policy.facts(request, row.owner, row.visibility))
     if not request.runtime.config.show_multiple_locations:
         raise Forbidden(f"It's not allowed to {doing} locations if locations are invisible.")
     if row.status not in (("active",) if op == "remove" else ("active", "queued")):

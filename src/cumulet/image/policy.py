@@ -58,16 +58,16 @@ FETCH_LOCATION = api.rule("fetch_image_location", "rule:service_api", "List wher
 DELETE_LOCATION = api.rule("delete_image_location", "rule:context_is_admin", "Remove one copy of an image's data.")
 
 
-def facts(request: Request, row: Row) -> dict:
+def facts(request: Request, owner: str | None, visibility: str) -> dict:
     """An image as policy sees it. Its finder has seen to it that the caller's project may know of it."""
-    member = request.context.project_id if row.visibility == "shared" else None
-    return {"project_id": row.owner, "owner": row.owner, "visibility": row.visibility, "member_id": member}
+    member = request.context.project_id if visibility == "shared" else None
+    return {"project_id": owner, "owner": owner, "visibility": visibility, "member_id": member}
 
 
 def against(request: Request, row: Row) -> dict:
     """What policy is asked about, where it is whether the caller may do something to an image. Raises NotFound where they may not
     even look at it."""
-    target = facts(request, row)
+    target = facts(request, row.owner, row.visibility)
     if not request.allows(GET, target):
         raise NotFound("The resource could not be found.")
     return target

@@ -9,9 +9,8 @@ from ..kernel.db import Row, Tx
 from ..kernel.http import BadRequest, Conflict, Forbidden, Request
 from . import api, placing, policy
 from .attributes import BASE, READ_ONLY, checked, limited, may_become, refuse_reserved
-from .images import images, view, visible
+from .images import images, views, visible
 from .protections import guard
-from .whereabouts import whereabouts
 
 MEDIA = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch", "application/json-patch+json")
 VERBS = ("add", "replace", "remove")
@@ -36,8 +35,7 @@ def update(tx: Tx, request: Request, id: str, body: list | dict) -> dict:
         else:
             patch.apply(operation.op, operation.name, operation.value)
     limited("properties", len(patch.properties))
-    row = _kept(tx, patch)
-    return view(row, guard(request)) | whereabouts(tx, request, [row])[id]
+    return views(tx, request, [_kept(tx, patch)])[0]
 
 
 @api.op("POST", "/images/{id}/actions/deactivate", policy=policy.DEACTIVATE, target=_target, status=204, errors=(403, 404))

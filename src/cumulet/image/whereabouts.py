@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..kernel.db import Row, Tx
@@ -10,22 +11,24 @@ from . import locations, policy
 from .stores.registry import Stores, stores
 
 
-def whereabouts(tx: Tx, request: Request, rows: t.Sequence[Row]) -> dict[str, dict[str, t.Any]]:
-    """By image, the attributes `stores`, and, where the settings say so, `locations` and `direct_url`."""
+def whereabouts(tx: Tx, request: Request, told: list[dict[str, t.Any]]) -> None:
+    """Add to images, as they are shown, what `whereabouts_of` does."""
+    may = functools.cache(lambda owner, visibility: request.allows(policy.GET_LOCATION, policy.facts(request, owner, visibility)))
+    found = locations.told_of_many(tx, [one["id"] for one in told if may(one["owner"], one["visibility"])])
+    for one in told:
+        whereabouts_of(request, one, found.get(one["id"], ()))
+
+
+def whereabouts_of(request: Request, told: dict[str, t.Any], places: t.Sequence[Row] = ()) -> None:
+    """Add to an image the attributes `stores`, and, where the settings say so, `locations` and `direct_url`."""
     there, config = stores(request.runtime), request.runtime.config
-    may = {row.id for row in rows if request.allows(policy.GET_LOCATION, policy.facts(request, row))}
-    found = locations.of_many(tx, may)
-    refused = locations.refused_of_many(tx, {row.id for row in rows if row.status == "queued"} & may)
-    told: dict[str, dict[str, t.Any]] = {}
-    for row in rows:
-        places = found.get(row.id, [])
-        names = [place.store for place in places] or refused.get(row.id)
-        told[row.id] = {"stores": ",".join(names)} if names else {}
-        if config.show_multiple_locations:
-            told[row.id]["locations"] = [shown(there, place) for place in places]
-        if config.show_image_direct_url and places:
-            told[row.id]["direct_url"] = there.url(there.sorted(places)[0])
-    return told
+    kept = [place for place in places if place.status == "active"]
+    if names := [place.store for place in (kept or places if told["status"] == "queued" else kept)]:
+        told["stores"] = ",".join(names)
+    if config.show_multiple_locations:
+        told["locations"] = [shown(there, place) for place in kept]
+    if config.show_image_direct_url and kept:
+        told["direct_url"] = there.url(there.sorted(kept)[0])
 
 
 def shown(there: Stores, place: Row) -> dict[str, t.Any]:

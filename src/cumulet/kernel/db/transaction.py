@@ -105,8 +105,8 @@ class Tx:
     def first(self, statement: sa.Select) -> Row | None:
         return self._connection.execute(statement).first()
 
-    def scalar(self, statement: t.Any) -> t.Any:
-        return self._connection.execute(statement).scalar()
+    def scalar(self, statement: t.Any, values: t.Mapping[str, t.Any] | None = None) -> t.Any:
+        return self._connection.execute(statement, values).scalar()
 
     def update(self, table: sa.Table, where: dict[str, t.Any] | str, **values: t.Any) -> int:
         """Change the rows with these values (a text is an id); the number of rows changed."""
