@@ -12,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ..kernel import clock
+from ..kernel.db import Texts, each
 from ..kernel.http import BadRequest
 
 COMPARE: dict[str, t.Callable[[t.Any, t.Any], sa.ColumnElement[bool]]] = {
@@ -64,7 +65,7 @@ def compared(column: sa.Column, operator: str, value: t.Any) -> Asked:
 
 @functools.cache
 def _comparison(column: sa.Column, operator: str, parameter: str) -> sa.ColumnElement[bool]:
-    return COMPARE[operator](column, sa.bindparam(parameter, expanding=operator == "in"))
+    return COMPARE[operator](column, each(sa.bindparam(parameter, type_=Texts)) if operator == "in" else sa.bindparam(parameter))
 
 
 def amount(value: str) -> int:

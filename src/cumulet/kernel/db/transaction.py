@@ -30,8 +30,13 @@ class Tx:
         self.nudges: set[str] = set()
         self.seen: dict[str, t.Any] = {}
         """What was read in this transaction, by whoever would read it again."""
+        self._found: dict[t.Hashable, Row | None] = {}
+        """What `get` found. A transaction sees one moment, so it would find the same again until it writes: a request's row is asked for by
+        policy and by its handler."""
 
     def execute(self, statement: sa.Executable, values: t.Any = None) -> sa.CursorResult:
+        if not statement.is_select:
+            self._found.clear()
         return t.cast(sa.CursorResult, self._connection.execute(statement, values))
 
     def insert(self, table: sa.Table, **values: t.Any) -> Row:
@@ -41,7 +46,7 @@ class Tx:
         if "created_at" in table.c:
             values.setdefault("created_at", clock.now())
         try:
-            return self._connection.execute(_insert(table), values).one()
+            return self.execute(_insert(table), values).one()
         except exc.IntegrityError as error:
             raise self._conflict(error, values) from None
 
@@ -56,13 +61,16 @@ class Tx:
             if "created_at" in table.c:
                 row.setdefault("created_at", now)
         try:
-            self._connection.execute(table.insert(), rows)
+            self.execute(table.insert(), rows)
         except exc.IntegrityError as error:
             raise self._conflict(error, rows[0]) from None
 
     def get(self, table: sa.Table, **where: t.Any) -> Row | None:
         """The row with these values, or None."""
-        return self._connection.execute(having(table, where), where).one_or_none()
+        key = table, *where.items()
+        if key not in self._found:
+            self._found[key] = self.execute(having(table, where), where).one_or_none()
+        return self._found[key]
 
     def one(self, table: sa.Table, **where: t.Any) -> Row:
         """The row with these values, where one has to be. Raises LookupError where none is."""
@@ -76,7 +84,7 @@ class Tx:
         statement = having(table, where)
         if order is not None:
             statement = statement.order_by(order)
-        return t.cast("list[Row]", self._connection.execute(statement, where).all())
+        return t.cast("list[Row]", self.execute(statement, where).all())
 
     def among(self, column: sa.Column[t.Any], values: t.Collection[t.Any]) -> list[Row]:
         """Every row of the column's table that has one of these values in it, however many they are."""
@@ -100,13 +108,13 @@ class Tx:
                 reader.autocommit = False
 
     def all(self, statement: sa.Executable, values: t.Mapping[str, t.Any] | None = None) -> list[Row]:
-        return t.cast("list[Row]", self._connection.execute(statement, values).all())
+        return t.cast("list[Row]", self.execute(statement, values).all())
 
     def first(self, statement: sa.Select) -> Row | None:
-        return self._connection.execute(statement).first()
+        return self.execute(statement).first()
 
     def scalar(self, statement: t.Any, values: t.Mapping[str, t.Any] | None = None) -> t.Any:
-        return self._connection.execute(statement, values).scalar()
+        return self.execute(statement, values).scalar()
 
     def update(self, table: sa.Table, where: dict[str, t.Any] | str, **values: t.Any) -> int:
         """Change the rows with these values (a text is an id); the number of rows changed."""
@@ -138,6 +146,7 @@ class Tx:
             yield
         except BaseException:
             nested.rollback()
+            self._found.clear()
             raise
         nested.commit()
 

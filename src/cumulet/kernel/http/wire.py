@@ -111,7 +111,8 @@ def load_query(pairs: list[tuple[str, str]], cls: type[Loaded]) -> Loaded:
     except msgspec.ValidationError as error:
         text, _, at = str(error).partition(" - at `$.")
         raise BadRequest(f"Invalid input for query parameters {at.rstrip('`')}: {text}") from None
-    refuse_unstorable(msgspec.to_builtins(loaded), "query parameters ")
+    asked = {name: value for name, value in msgspec.to_builtins(loaded).items() if name in data}
+    refuse_unstorable(asked, "query parameters ")
     return loaded
 
 
