@@ -23,11 +23,9 @@ INT_MAX = 2**31 - 1
 
 def checked(name: str, value: t.Any) -> t.Any:
     """A value that an image's attribute or property may have. Raises BadRequest, Forbidden for what is read-only."""
-    if name in READ_ONLY:
-        raise Forbidden(f"Attribute '{name}' is read-only.")
-    refuse_reserved(name)
+    _refuse_unsettable(name)
     check({name: value}, IMAGE)
-    return _OWN.get(name, _plain if name in IMAGE["properties"] else _property)(name, value)
+    return _further_checked(name, value)
 
 
 def refuse_reserved(name: str) -> None:
@@ -41,7 +39,8 @@ def new_values(request: Request, body: dict) -> dict[str, t.Any]:
     check(body, IMAGE)
     values: dict[str, t.Any] = {"properties": {}, "tags": []}
     for name, value in body.items():
-        value = checked(name, value)
+        _refuse_unsettable(name)
+        value = _further_checked(name, value)
         if name in IMAGE["properties"]:
             values[name] = value
         else:
@@ -71,6 +70,17 @@ def may_become(request: Request, visibility: str, owner: str | None) -> None:
         request.enforce(policy.PUBLICIZE, target)
     if visibility == "community":
         request.enforce(policy.COMMUNITIZE, target)
+
+
+def _refuse_unsettable(name: str) -> None:
+    if name in READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    refuse_reserved(name)
+
+
+def _further_checked(name: str, value: t.Any) -> t.Any:
+    """By what the schema does not say."""
+    return _OWN.get(name, _plain if name in IMAGE["properties"] else _property)(name, value)
 
 
 def _plain(name: str, value: t.Any) -> t.Any:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..kernel import clock
 from ..kernel.auth.context import Context
 from ..kernel.db import Row, Tx, table
-from ..kernel.http import BadRequest, Conflict, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
+from ..kernel.http import BadRequest, Forbidden, NotFound, OverLimit, Page, Query, Reply, Request, paged
 from . import api, filters, formats, policy, signatures, tasks
 from .attributes import BASE, new_values
 from .paging import amount
@@ -46,6 +46,7 @@ images = table(
     sa.Column("import_task", sa.String(64)),
     sa.Column("import_stores", sa.JSON),
     *(sa.Index(f"ix_images_{key}_id", key, "id") for key in filters.SORT_KEYS if key != "id"),
+    taken="Image ID {id} already exists!",
 )
 """`announced` is how many bytes the upload under way said it would bring. `import_task` is the task that imports the image now;
 `import_stores` says to which stores it does (`to`), and which of the last import's failed (`failed`)."""
@@ -105,8 +106,6 @@ UNDELETED = "Failed to find image {id} to delete"
 def create(tx: Tx, request: Request, body: dict) -> Reply:
     """Create an image's record; its data comes later."""
     values = new_values(request, body)
-    if values.get("id") and tx.get(images, id=values["id"]):
-        raise Conflict(f"Image ID {values['id']} already exists!")
     quota.enforce(tx, request.runtime.config, values["owner"], image_count_total=1)
     row = add(tx, **values)
     named = {

@@ -60,6 +60,16 @@ def test_long_values_are_told_apart_by_their_ends(me, few):
     assert found(me, "a=b%3Dc") == ["3"] and found(me, "a%3Db=c&sort=name:asc") == ["1", "2"]
 
 
+@pytest.mark.parametrize("length", [terms.LONGEST - 2, terms.LONGEST - 1, terms.LONGEST])
+def test_values_are_told_apart_where_the_index_ends(me, few, length):
+    value = "x" * (length - len("pos="))
+    for end in ("", "1", "12"):
+        make(me, name=f"x{end}", os=value + end)
+    for end in ("", "1", "12"):
+        assert found(me, f"os={value}{end}") == [f"x{end}"]
+    assert found(me, f"os={value}2") == [] == found(me, f"os={value[1:]}")
+
+
 def test_every_order_has_every_image_once(me, other, admin, few):
     for n, size in itertools.product(range(5), ("raw", "qcow2")):
         make(me if n % 2 else admin, name=f"{size}-{n % 3}", disk_format=size, visibility="shared" if n % 2 else "public")

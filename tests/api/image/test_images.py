@@ -263,7 +263,8 @@ def test_bad_input(me):
     assert me.post("/images", {"status": "active"}).status_code == 403
     assert me.get(f"/images/{uuid.uuid4()}").status_code == 404
     taken = me.post("/images", {"name": "a"}).json()["id"]
-    assert me.post("/images", {"id": taken}).status_code == 409
+    again = me.post("/images", {"id": taken})
+    assert again.status_code == 409 and f"Image ID {taken} already exists!" in again.text
 
 
 @pytest.mark.parametrize("path", ["/images/", "/images/{id}/", "/images/{id}/members/", "/schemas/", "/metadefs/namespaces/", "/tasks/"])

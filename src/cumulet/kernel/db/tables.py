@@ -35,15 +35,18 @@ AMONG = "among"
 """Where an index keeps these values."""
 
 
-def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True, unique: dict[tuple[str, ...], Message] | None = None,
-          once: tuple[Once, ...] = ()) -> sa.Table:  # fmt: skip
+def table(name: str, *columns: sa.schema.SchemaItem, id: bool = True, taken: Message | None = None,
+          unique: dict[tuple[str, ...], Message] | None = None, once: tuple[Once, ...] = ()) -> sa.Table:  # fmt: skip
     """A table with `id`, `created_at` and `updated_at` before its own columns.
 
-    unique: columns that together occur once -> what to tell a client that repeats them. once: what `unique` cannot say.
+    taken: what to tell a client that names an id which is there. unique: columns that together occur once -> what to tell a client that
+    repeats them. once: what `unique` cannot say.
     """
     common = [sa.Column("id", sa.String(64), primary_key=True)] if id else []
     common += [sa.Column("created_at", sa.DateTime, nullable=False), sa.Column("updated_at", sa.DateTime)]
     made = sa.Table(name, metadata, *common, *columns)
+    if taken is not None:
+        _tell(name, f"pk_{name}", ("id",), taken)
     for over, message in (unique or {}).items():
         constraint = f"uq_{name}_{'_'.join(over)}"
         made.append_constraint(sa.UniqueConstraint(*over, name=constraint))
