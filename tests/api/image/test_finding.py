@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from sqlalchemy import event
 
 from cumulet.image import terms
 
@@ -95,3 +96,24 @@ def test_what_is_hidden_shared_or_of_a_status_is_found(me, other, few):
     assert (
         len(found(me, "status=queued")) == 3 and found(me, "status=active") == [] and found(me, "status=in:active,queued&name=1") == ["1"]
     )
+
+
+def test_what_is_asked_for_is_told_to_the_database_as_values(cloud, me):
+    """Else it would make another statement of each name that somebody thinks of."""
+    asked: set[str] = set()
+    make(me, name="a", tags=["t"], os="linux")
+
+    def ask(n: int) -> None:
+        number = ",".join(f"i{m}" for m in range(n + 1))
+        query = f"name=in:{number}&tag=t{n}&property-{n}=value-{n}&size_min={n}&created_at=gt:200{n % 10}-01-01T00:00:00Z"
+        assert me.get(f"/images?limit={n + 1}&{query}").json()["images"] == []
+        assert len(me.get(f"/images?limit={n + 1}&sort=name:asc").json()["images"]) == 1
+
+    ask(0)
+    note = lambda connection, cursor, statement, *more: asked.update([statement] if statement.startswith("SELECT") else [])
+    event.listen(cloud.runtime.db.engine, "before_cursor_execute", note)
+    ask(1)
+    before = len(asked)
+    for n in range(2, 20):
+        ask(n)
+    assert len(asked) == before
