@@ -88,21 +88,17 @@ class Wanted:
 
     def tag(self, tag: str) -> None:
         n = next(self._terms)
-        if not self._term(n, f"t{tag}", True):
+        if not self._told_by(n, f"t{tag}"):
             self.where(_tagged(self._images, self._embedded, n), {f"value_{n}": tag})
 
     def property(self, name: str, value: str) -> None:
         n = next(self._terms)
-        if not self._term(n, f"p{name}={value}", "=" not in name + value):
+        if not self._told_by(n, f"p{name}={value}") or "=" in name + value:  # a term with two of them may be of another name
             self.where(_with_property(self._images, self._embedded, n), {f"key_{n}": name, f"value_{n}": value})
 
-    def _term(self, n: int, term: str, clear: bool) -> bool:
-        """One of those that the index has for a term; whether that is all there is to ask. It is where the term can be of nothing else: if
-        it is `clear`, and has nothing behind the end of what the index keeps."""
-        values, exact = {f"term_{n}": term[:LONGEST]}, clear and len(term) < LONGEST
-        if not self._led_by(_having(n), values) and exact:
-            self.where(_in_index(self._images, n), values)
-        return exact
+    def _told_by(self, n: int, term: str) -> bool:
+        """Whether a term leads to few images, and is there as a whole."""
+        return self._led_by(_having(n), {f"term_{n}": term[:LONGEST]}) and len(term) < LONGEST
 
     def _led_by(self, found: Found, values: dict[str, t.Any]) -> bool:
         """One of those whose ids a statement finds, if these are few and nothing else leads to few already; whether that is so."""
@@ -140,15 +136,9 @@ def _meeting_any(images: sa.Table, conditions: tuple[sa.ColumnElement[bool], ...
 
 
 @functools.cache
-def _having(n: int) -> sa.Select:
+def _having(n: int) -> Found:
     """Ids of the images that may have a tag or property: those that have one which begins like it."""
     return sa.select(terms.c.image_id).where(terms.c.term == sa.bindparam(f"term_{n}"))
-
-
-@functools.cache
-def _in_index(images: sa.Table, n: int) -> sa.ColumnElement[bool]:
-    """The same, of one image."""
-    return unled(_having(n).where(terms.c.image_id == images.c.id).correlate(images).exists())
 
 
 @functools.cache
