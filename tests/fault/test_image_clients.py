@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import hashlib
+import http.client
 import os
 import time
 import typing as t
@@ -127,6 +129,40 @@ def test_a_client_that_goes_away_leaves_the_image_queued(cloud, address, me, ima
     upload.close()
     until(lambda: status(me, image) == "queued")
     assert left(cloud) == NOTHING
+
+
+@pytest.mark.parametrize("where", ["file", "stage"])
+@pytest.mark.parametrize(("said", "word"), [(len(LARGE) - 1, "exceeds"), (len(LARGE) + 1, "mismatch")], ids=["more", "less"])
+def test_an_upload_of_another_size_than_was_said_is_refused(cloud, address, me, image, where, said, word):
+    """In the middle of it, or at its end; the connection is good for another."""
+    path = f"{me.prefix}/images/{image}/{where}"
+    headers = OCTETS | {"X-Auth-Token": me.token}
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        connection.request("PUT", path, LARGE, headers | {"X-OpenStack-Image-Size": str(said)})
+        answer = connection.getresponse()
+        assert answer.status == 400 and f"Size {word}" in answer.read().decode()
+        assert status(me, image) == "queued" and left(cloud) == NOTHING
+        connection.request("PUT", path, LARGE, headers)
+        assert connection.getresponse().status == 204
+
+
+def test_an_upload_that_is_larger_than_images_may_be_is_refused(cloud, address, me, image, monkeypatch):
+    monkeypatch.setattr(cloud.runtime.config, "image_size_max_gib", 0)
+    upload = sender(address, me, "PUT", f"/images/{image}/file", len(LARGE))
+    upload.send(LARGE)
+    answer = upload.answer()
+    assert answer.status == 413 and b"larger than the limit" in answer.read()
+    assert status(me, image) == "queued" and left(cloud) == NOTHING
+
+
+def test_an_upload_has_its_digests(address, me, image):
+    upload = sender(address, me, "PUT", f"/images/{image}/file", len(LARGE))
+    upload.send(LARGE)
+    assert upload.answer().status == 204
+    shown = me.get(f"/images/{image}").json()
+    digests = hashlib.md5(LARGE).hexdigest(), hashlib.sha512(LARGE).hexdigest()
+    assert (shown["checksum"], shown["os_hash_value"], shown["size"]) == (*digests, len(LARGE))
+    assert sender(address, me, "GET", f"/images/{image}/file").answer().read() == LARGE
 
 
 def test_a_download_that_nobody_reads_is_given_up(cloud, address, me, image, monkeypatch):

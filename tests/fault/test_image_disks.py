@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import http.client
 import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 
 from api.image.image_imports import DIRECT, OCTETS, ask, fetch, left, make, stage, tasks
 from cumulet.kernel.testing.cloud import Caller, Cloud
+from fault.fault_listening import Address
 from unit.image_store.small_disk import small_disk
 from web_server import WebServer, web_server
 
@@ -96,6 +98,20 @@ def test_an_upload_is_refused_and_others_go_on(cloud: Cloud, me: Caller, disk: P
     assert upload(me, again, FITS).status_code == 204, "there is room again"
     assert upload(me, refused, FILLS, "large").status_code == 204
     assert left(cloud) == {"small": 1, "large": 2, "staging": 0}
+
+
+@full_store
+def test_a_client_on_a_connection_is_told_and_goes_on_there(cloud: Cloud, address: Address, me: Caller, disk: Path):
+    image = new(me)
+    headers = OCTETS | {"X-Auth-Token": me.token or ""}
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        for data, store, status in ((FILLS, "small", 413), (FILLS, "large", 204)):
+            more = {"X-Image-Meta-Store": store}
+            connection.request("PUT", f"{me.prefix}/images/{image}/file", data, headers | more)
+            answer = connection.getresponse()
+            said = answer.read()
+            assert answer.status == status and (b"is full: " in said) == (status == 413)
+    assert files(disk) == 0 and left(cloud) == EMPTY | {"large": 1}
 
 
 @full_store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import os
 import typing as t
@@ -125,6 +126,15 @@ def test_an_upload_is_refused_and_leaves_nothing(cloud: Cloud, me: Caller, wire:
     assert me.delete(f"/images/{image}").status_code == 204
     left(cloud)
     assert far.left() == []
+
+
+def test_an_upload_on_a_connection_comes_out_as_it_went_in(cloud: Cloud, me: Caller, address: Address):
+    image = new(me)
+    sending = sender(address, me, "PUT", f"/images/{image}/file", len(DATA))
+    sending.send(DATA)
+    assert sending.answer().status == 204
+    assert me.get(f"/images/{image}/file").content == DATA
+    assert me.get(f"/images/{image}").json()["checksum"] == hashlib.md5(DATA).hexdigest()
 
 
 @troubles

@@ -23,6 +23,7 @@ from .signatures import SignatureRefused, verified
 from .stores.base import Accept, StoreError, StoreFull
 from .stores.base import Stored as Kept
 from .stores.registry import STAGING, stores
+from .stores.streaming import share
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -198,7 +199,7 @@ def facts(container_format: str | None, kept: Kept) -> dict[str, t.Any]:
 
 async def limited(request: Request) -> t.AsyncIterator[bytes]:
     most, size = request.runtime.config.image_size_max_gib << 30, 0
-    async for chunk in request.stream():
+    async for chunk in request.stream(share):
         size += len(chunk)
         if size > most:
             raise TooLarge(f"The image is larger than the limit of {most >> 30} GiB.")

@@ -1,5 +1,5 @@
-"""A client's connection, as uvicorn has it, and two things that it has not: sending a part of a file without a copy in this
-process, and an end to waiting for a client that stalls."""
+"""A client's connection, as uvicorn has it, and three things that it has not: sending a part of a file without a copy in this
+process, receiving a body into its reader's memory, and an end to waiting for a client that stalls."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import select
 import socket
 import typing as t
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from ..kernel.http.bodies import FILL
 from ..kernel.http.files import ZERO_COPY
+from .intake import Intake
 
 AT_ONCE = 16 << 20
 """Bytes that a thread sends at most before others have their turn."""
@@ -28,8 +31,8 @@ STALLED = b"The request did not come, or hardly any of it."
 
 
 class Connection(HttpToolsProtocol):
-    """Understands ASGI's `http.response.zerocopysend` as the message that ends an answer, where nothing has to be done to its bytes
-    on their way: not with TLS.
+    """Understands ASGI's `http.response.zerocopysend` as the message that ends an answer, and puts bodies whose length is known where
+    their reader wants them, where nothing has to be done to bytes on their way: not with TLS.
 
     A client that stalls in the middle of a request is answered with 408, and is then as one that went away. One that does not
     read its answer the system gives up."""
@@ -39,6 +42,8 @@ class Connection(HttpToolsProtocol):
     """When the client last had sent enough; None while it has nothing to send."""
     _came = 0
     """Bytes since then."""
+    parsed = 0
+    """Bytes of the newest request's body that went through the parser."""
     _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -59,14 +64,31 @@ class Connection(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        self._came += len(data)
+        self.came(len(data))
+        super().data_received(data)
+
+    def came(self, size: int) -> None:
+        """Note that the client has sent so many bytes."""
+        self._unset_keepalive_if_required()
+        self._came += size
         if self._came >= LEAST and self._since is not None:
             self._since, self._came = self.loop.time(), 0
-        super().data_received(data)
 
     def on_message_begin(self) -> None:
         self._since, self._came = self.loop.time(), 0
+        self.parsed = 0
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        self.parsed += len(body)
+        super().on_body(body)
+
+    def body_came(self) -> None:
+        """Go on behind a body that came past the parser, which waits for it still."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self.transport.set_protocol(self)
+        self.on_message_complete()
 
     def on_message_complete(self) -> None:
         self._since = None
@@ -90,9 +112,16 @@ class Connection(HttpToolsProtocol):
             self._watch.cancel()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: t.Any) -> None:
-        super()._start_asgi_task(cycle, self._with_files(cycle, app) if self.scheme == "http" else app)
+        super()._start_asgi_task(cycle, self._extended(cycle, app) if self.scheme == "http" else app)
 
-    def _with_files(self, cycle: RequestResponseCycle, app: t.Any) -> t.Any:
+    def _extended(self, cycle: RequestResponseCycle, app: t.Any) -> t.Any:
+        extensions: dict[str, t.Any] = {ZERO_COPY: {}}
+        headers = dict(cycle.scope["headers"])
+        # Where another protocol is asked for, the parser may stop at the head's end, and drop what came with it.
+        if b"content-length" in headers and not headers.keys() & {b"transfer-encoding", b"upgrade"}:
+            length = int(headers[b"content-length"])
+            extensions[FILL] = {"length": length, "fill": Intake(self, cycle, length).fill}
+
         async def send(message: t.Any) -> None:
             if message["type"] != ZERO_COPY:
                 return await cycle.send(message)
@@ -101,7 +130,7 @@ class Connection(HttpToolsProtocol):
             await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
 
         async def served(scope: t.Any, receive: t.Any, _: t.Any) -> None:
-            await app({**scope, "extensions": {ZERO_COPY: {}}}, receive, send)
+            await app({**scope, "extensions": extensions}, receive, send)
 
         return served
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import os
@@ -13,41 +12,22 @@ import typing as t
 from pathlib import Path
 
 import pytest
-import uvicorn
-import uvloop
 
 from cumulet.kernel.http.files import ZERO_COPY, DataResponse, FilePart
-from cumulet.run.connection import Connection
+from unit.run.run_served import Served
 
 SIZE = 40_000_003
 
 
-class Served:
+class Files(Served):
     """A server that gives parts of one file: `GET /START-END`."""
 
     def __init__(self, path: Path):
         self.path, self.files, self.copies = path, list[t.BinaryIO](), list[bool]()
         self.errors, self.ended = list[Exception](), threading.Semaphore(0)
-        config = uvicorn.Config(self._app, interface="asgi3", loop="none", lifespan="off", log_config=None, http=Connection)
-        self._server = uvicorn.Server(config)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self._socket.getsockname()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=30)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._server.serve([self._socket]))
-
-    async def _app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+    async def app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         start, _, end = scope["path"].strip("/").partition("-")
         self.files.append(file := self.path.open("rb", buffering=0))
         self.copies.append(ZERO_COPY not in scope["extensions"])
@@ -67,9 +47,9 @@ def data() -> bytes:
 
 
 @pytest.fixture
-def served(tmp_path: Path, data: bytes) -> t.Iterator[Served]:
+def served(tmp_path: Path, data: bytes) -> t.Iterator[Files]:
     (tmp_path / "file").write_bytes(data)
-    with contextlib.closing(Served(tmp_path / "file")) as served:
+    with contextlib.closing(Files(tmp_path / "file")) as served:
         yield served
 
 
@@ -77,7 +57,7 @@ def asked(part: str) -> bytes:
     return f"GET /{part} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
 
 
-def test_parts_of_a_file_are_whole_on_one_connection(served: Served, data: bytes):
+def test_parts_of_a_file_are_whole_on_one_connection(served: Files, data: bytes):
     with contextlib.closing(http.client.HTTPConnection(*served.address, timeout=30)) as connection:
         for start, end in ((0, SIZE), (1, 2), (4097, 20_000_000), (SIZE - 1, SIZE), (5, 5), (0, SIZE)):
             connection.request("GET", f"/{start}-{end}")
@@ -86,7 +66,7 @@ def test_parts_of_a_file_are_whole_on_one_connection(served: Served, data: bytes
     assert not any(served.copies) and all(file.closed for file in served.files)
 
 
-def test_a_client_that_closes_as_soon_as_it_has_everything_is_no_error(served: Served):
+def test_a_client_that_closes_as_soon_as_it_has_everything_is_no_error(served: Files):
     for _ in range(300):
         with served.connect() as connection, connection.makefile("rb") as answer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -98,7 +78,7 @@ def test_a_client_that_closes_as_soon_as_it_has_everything_is_no_error(served: S
     assert served.errors == []
 
 
-def test_requests_sent_together_are_answered_in_their_order(served: Served, data: bytes):
+def test_requests_sent_together_are_answered_in_their_order(served: Files, data: bytes):
     parts = ((0, 9_000_000), (7, 8), (30_000_000, SIZE))
     with served.connect() as connection, connection.makefile("rb") as answers:
         connection.sendall(b"".join(asked(f"{start}-{end}") for start, end in parts))
@@ -108,7 +88,7 @@ def test_requests_sent_together_are_answered_in_their_order(served: Served, data
             assert answers.read(end - start) == data[start:end]
 
 
-def test_clients_that_stall_hold_up_nobody_and_get_all_in_the_end(served: Served, data: bytes):
+def test_clients_that_stall_hold_up_nobody_and_get_all_in_the_end(served: Files, data: bytes):
     with contextlib.ExitStack() as opened:
         stalled = [opened.enter_context(served.connect()) for _ in range(40)]
         for connection in stalled:
@@ -121,7 +101,7 @@ def test_clients_that_stall_hold_up_nobody_and_get_all_in_the_end(served: Served
         assert answer.read() == data
 
 
-def test_the_file_of_a_client_that_goes_away_is_closed(served: Served):
+def test_the_file_of_a_client_that_goes_away_is_closed(served: Files):
     for part in (asked(f"0-{SIZE}"), asked(f"0-{SIZE}") * 2):
         with served.connect() as connection:
             connection.sendall(part)
@@ -129,7 +109,7 @@ def test_the_file_of_a_client_that_goes_away_is_closed(served: Served):
         assert served.ended.acquire(timeout=30) and served.files[-1].closed
 
 
-def test_a_file_that_was_cut_short_ends_the_connection(served: Served):
+def test_a_file_that_was_cut_short_ends_the_connection(served: Files):
     os.truncate(served.path, 1_000_000)
     with served.connect() as connection:
         connection.sendall(asked(f"0-{SIZE}"))
@@ -141,7 +121,7 @@ def test_a_file_that_was_cut_short_ends_the_connection(served: Served):
 
 
 @pytest.mark.parametrize("part", [b"", b"GET /0-5 HTTP/1.1\r\nHost: h"], ids=["nothing", "half a head"])
-def test_a_request_that_does_not_come_is_waited_for_no_longer(served: Served, monkeypatch: pytest.MonkeyPatch, part: bytes):
+def test_a_request_that_does_not_come_is_waited_for_no_longer(served: Files, monkeypatch: pytest.MonkeyPatch, part: bytes):
     monkeypatch.setattr("cumulet.run.connection.PATIENCE", 0.3)
     with served.connect() as connection:
         connection.sendall(part)
@@ -151,7 +131,7 @@ def test_a_request_that_does_not_come_is_waited_for_no_longer(served: Served, mo
         assert connection.recv(1) == b""
 
 
-def test_a_connection_between_two_requests_is_kept(served: Served, data: bytes, monkeypatch: pytest.MonkeyPatch):
+def test_a_connection_between_two_requests_is_kept(served: Files, data: bytes, monkeypatch: pytest.MonkeyPatch):
     """For another time, which is longer than it takes to give up one that stalls."""
     monkeypatch.setattr("cumulet.run.connection.PATIENCE", 0.5)
     with contextlib.closing(http.client.HTTPConnection(*served.address, timeout=30)) as connection:

@@ -13,7 +13,10 @@ from ...kernel import files, ids
 from ...kernel.http.files import READ, FilePart
 from .base import Accept, NoImageData, Store, Stored, StoreError
 from .incoming import Incoming, failed, settle
-from .streaming import Digest, pass_on
+from .streaming import Digest, InTurn, pass_on
+
+AT_ONCE = 2
+"""Batches that are written and digested at once: where one thread is behind, the others have something to do."""
 
 
 class FileStore(Store):
@@ -36,12 +39,13 @@ class FileStore(Store):
     async def put(self, key: str, chunks: AsyncIterator[bytes], accept: Accept | None = None) -> Stored:
         target = self._ready(key)
         incoming, digest = Incoming(self._incoming, key), Digest()
+        write = InTurn(incoming.write)
 
         async def take(batch: bytes) -> None:
-            await asyncio.gather(digest.feed(batch), asyncio.to_thread(incoming.write, batch))
+            await asyncio.gather(digest.feed(batch), write(batch))
 
         try:
-            await pass_on(chunks, take)
+            await pass_on(chunks, take, at_once=AT_ONCE)
             stored = digest.finish(accept)
             await asyncio.to_thread(incoming.keep, target)
             return stored

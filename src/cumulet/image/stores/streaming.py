@@ -18,19 +18,31 @@ ROOM, LEAST = 16 << 20, 64 << 10
 """Bytes that uploads which choose their batches gather at once in this process, together; and those of the smallest batch."""
 
 
+class InTurn:
+    """Does something to one batch after another in threads, in the order in which it is given them."""
+
+    def __init__(self, do: t.Callable[[bytes], t.Any]):
+        self._do, self._turn = do, asyncio.Lock()
+
+    async def __call__(self, batch: bytes) -> None:
+        async with self._turn:
+            await asyncio.to_thread(self._do, batch)
+
+
 class Digest:
     """Both digests and the inspection of one image, fed batch by batch."""
 
     def __init__(self) -> None:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
+        self._feed_md5, self._feed_sha512 = InTurn(self._md5.update), InTurn(self._sha512.update)
         self._inspector = Inspector()
         self._size = 0
 
     async def feed(self, batch: bytes) -> None:
-        await asyncio.gather(asyncio.to_thread(self._md5.update, batch), asyncio.to_thread(self._sha512.update, batch))
         self._inspector.feed(batch)
         self._size += len(batch)
+        await asyncio.gather(self._feed_md5(batch), self._feed_sha512(batch))
 
     def finish(self, accept: Accept | None) -> Stored:
         """What came; raises what `accept` raises."""
@@ -46,18 +58,20 @@ class Digest:
 
 
 async def pass_on(
-    chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int | None = None
+    chunks: AsyncIterator[bytes], take: t.Callable[[bytes], t.Coroutine[t.Any, t.Any, None]], size: int | None = None, at_once: int = 1
 ) -> None:
-    """Feed `take` with batches as `batches` makes them, collecting the next while it works on one; where many uploads are under way,
-    each waits for its own, and the processors are busy with the others."""
+    """Feed `take` with batches as `batches` makes them, collecting the next while it works on so many, which it keeps in their order;
+    where many uploads are under way, each waits for its own, and the processors are busy with the others."""
     taking: list[asyncio.Task[None]] = []
     try:
         async with contextlib.aclosing(batches(chunks, size)) as gathered:
             async for batch in gathered:
-                await asyncio.gather(*taking)
-                taking = [asyncio.create_task(take(batch))]
+                if len(taking) == at_once:
+                    await taking[0]
+                    del taking[0]
+                taking.append(asyncio.create_task(take(batch)))
                 del batch  # the next may be long in coming
-                if _share() < BATCH:
+                if share() < BATCH:
                     await asyncio.gather(*taking)
         await asyncio.gather(*taking)
     finally:
@@ -77,7 +91,7 @@ async def batches(chunks: AsyncIterator[bytes], size: int | None = None) -> Asyn
             held.append(chunk)
             have += len(chunk)
             del chunk
-            if have >= (size or _share()):
+            if have >= (size or share()):
                 yield _joined(held)
                 have = 0
         if have:
@@ -89,12 +103,13 @@ async def batches(chunks: AsyncIterator[bytes], size: int | None = None) -> Asyn
 _under_way: set[object] = set()
 
 
-def _share() -> int:
+def share() -> int:
+    """Bytes that one of the uploads which are under way gathers at once."""
     return min(BATCH, max(LEAST, ROOM // len(_under_way)))
 
 
 def _joined(held: list[bytes]) -> bytes:
     """The pieces as one, which are let go at once: they would be a second copy while the batch waits its turn."""
-    batch = b"".join(held)
+    batch = held[0] if len(held) == 1 else b"".join(held)
     held.clear()
     return batch

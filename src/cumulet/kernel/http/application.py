@@ -22,6 +22,7 @@ from ..metrics import REQUESTS
 from ..runtime import Runtime
 from . import idempotency, wire
 from .api import Operation
+from .bodies import pieces
 from .dialects import Dialect
 from .request import Request
 from .routing import Match, Routes
@@ -74,7 +75,7 @@ class Application:
         return Request(
             runtime=self.runtime, api=api, method=http.method, path=path, root=root, query=http.query_params.multi_items(),
             raw_query=quote(http.scope["query_string"], safe="/%:@!$&'()*+,;=~?"),
-            headers={k.lower(): v for k, v in http.headers.items()}, id=ids.request_id(), stream=http.stream,
+            headers={k.lower(): v for k, v in http.headers.items()}, id=ids.request_id(), stream=functools.partial(pieces, http),
             peer=http.client.host if http.client else "",
         ), routes  # fmt: skip
 

@@ -26,7 +26,7 @@ class Request:
 
     def __init__(self, *, runtime: Runtime, api: Api, method: str, path: str, root: str, query: list[tuple[str, str]],
                  headers: dict[str, str], id: str, raw_query: str = "", peer: str = "",
-                 stream: t.Callable[[], t.AsyncIterator[bytes]]):  # fmt: skip
+                 stream: t.Callable[..., t.AsyncIterator[bytes]]):  # fmt: skip
         self.runtime, self.api, self.method, self.path, self.root = runtime, api, method, path, root
         self.query, self.raw_query, self.headers = query, raw_query, headers
         self.id, self.stream, self.peer = id, stream, peer
