@@ -52,8 +52,8 @@ def test_a_floating_ip_comes_and_goes(world, id, network):
     assert net.put(f"/routers/{router}/add_router_interface", {"subnet_id": subnet}).status_code == 200
     floating = net.post("/floatingips", {"floatingip": {"floating_network_id": public}}).json()["floatingip"]["floating_ip_address"]
     (fixed,) = addresses(world, id)
-    assert act(world, id, addFloatingIp={"address": floating, "fixed_address": "10.0.0.250"}) == 400
-    assert act(world, id, addFloatingIp={"address": "172.24.4.250"}) == 404
+    assert act(world, id, addFloatingIp={"address": floating, "fixed_address": "10.0.0.1"}) == 400
+    assert act(world, id, addFloatingIp={"address": "172.24.4.1"}) == 404
     assert act(world, id, addFloatingIp={"address": floating, "fixed_address": fixed}) == 202
     assert addresses(world, id, "floating") == [floating] and world.me.get(f"/servers?ip={fixed}").json()["servers"][0]["id"] == id
     assert act(world, id, removeFloatingIp={"address": floating}) == 202 and addresses(world, id, "floating") == []
