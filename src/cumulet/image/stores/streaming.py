@@ -14,7 +14,7 @@ from .base import Accept, Stored
 BATCH = 2 << 20
 """Bytes handed to the worker threads at once. An upload to a file holds three of these, however big it is, and for a moment
 those that a thread has done with and not yet let go."""
-ROOM, LEAST = 16 << 20, 64 << 10
+ROOM, LEAST = 8 << 20, 64 << 10
 """Bytes that uploads which choose their batches gather at once in this process, together; and those of the smallest batch."""
 
 
