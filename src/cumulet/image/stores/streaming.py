@@ -105,7 +105,7 @@ _under_way: set[object] = set()
 
 def share() -> int:
     """Bytes that one of the uploads which are under way gathers at once."""
-    return min(BATCH, max(LEAST, ROOM // len(_under_way)))
+    return min(BATCH, max(LEAST, ROOM // max(1, len(_under_way))))
 
 
 def _joined(held: list[bytes]) -> bytes:

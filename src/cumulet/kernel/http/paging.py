@@ -54,13 +54,14 @@ def paged(tx: Tx, statement: sa.Select, table: sa.Table, *, order: Order, limit:
 def _pages(statement: sa.Select, form: Form) -> list[sa.Select]:
     """What finds the rows behind a marker's, or all, one behind the other."""
     known = _known.setdefault(statement, {})
-    if form not in known:
+    pages = known.get(form)
+    if pages is None:
         if len(known) >= FORMS:
-            known.clear()
+            known.clear()  # by any thread, at any time
         keys, nulls, led = form
         values = [None if null else sa.bindparam(_marker(n), type_=keys[n][0].type) for n, null in enumerate(nulls or ())]
-        known[form] = [_ordered(statement, span, keys, led) for span in _spans(keys, values)]
-    return known[form]
+        pages = known[form] = [_ordered(statement, span, keys, led) for span in _spans(keys, values)]
+    return pages
 
 
 def _ordered(statement: sa.Select, span: sa.ColumnElement[bool] | None, keys: Keys, led: bool) -> sa.Select:
